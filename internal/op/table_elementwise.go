@@ -1,0 +1,3 @@
+package op
+
+var elementwiseOps = map[string]Builder{}

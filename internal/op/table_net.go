@@ -1,0 +1,3 @@
+package op
+
+var netOps = map[string]Builder{}

@@ -1,0 +1,3 @@
+package op
+
+var shapeOps = map[string]Builder{}

@@ -1,0 +1,69 @@
+package ref
+
+import "unsafe"
+
+// GemmF32 holds the arguments of one float32 matrix tile:
+//
+//	C[m][n] = clamp(bias[n] + Σt Σk A(m,t)[k]·W[t·K+k][n] + Res[m][n], Min, Max)
+//
+// for m < M and n < N. It serves two slots. F32Gemm reads row m of A at
+// A + m·AStride and ignores Offsets, Zero and Taps (one tap). F32Igemm, the
+// implicit GEMM of a convolution, reads tap t of row m at
+// A + Offsets[m·Taps+t], or at Zero where that offset is negative.
+//
+// Sums run over t, then k, in order, as one chain of fused multiply-adds that
+// starts at the bias. Strides and offsets are in bytes. M is at most MR and N
+// at most NR of the rung's tile; nothing outside the M x N tile is written,
+// nothing outside the named rows is read.
+type GemmF32 struct {
+	A         unsafe.Pointer // element 0 of row 0
+	Zero      unsafe.Pointer // at least K zeros
+	Offsets   *int32         // M x Taps
+	W         unsafe.Pointer // one packed panel: NR biases, then Taps·K rows of NR weights
+	C         unsafe.Pointer
+	Res       unsafe.Pointer // residual, added before the clamp; nil for none
+	AStride   int
+	CStride   int
+	ResStride int
+	M, N      int
+	K, Taps   int
+	Min, Max  float32
+}
+
+// DwconvF32 holds the arguments of one run of output pixels of a depthwise
+// convolution over channels-last data:
+//
+//	Out[p][c] = clamp(W[0][c] + Σt In(p,t)[c]·W[1+t][c], Min, Max)
+//
+// where In(p,t) starts at In + Offsets[p·Taps+t] bytes, or at Zero where that
+// offset is negative. Row 0 of W is the bias. Rows of W are WStride bytes
+// apart and padded with zeros to a multiple of 16 channels; no other row may
+// be read beyond its C channels.
+type DwconvF32 struct {
+	In        unsafe.Pointer
+	Zero      unsafe.Pointer // at least C zeros
+	Offsets   *int32         // Pixels x Taps
+	W         unsafe.Pointer
+	Out       unsafe.Pointer
+	OutStride int // bytes between output pixels
+	WStride   int // bytes between rows of W
+	Pixels    int
+	Taps      int
+	C         int
+	Min, Max  float32
+}
+
+// PoolF32 holds the arguments of one run of output pixels of a pooling over
+// channels-last data. F32MaxPool takes the maximum over the taps whose offset
+// is not negative (a pixel has at least one); F32AvgPool their sum times
+// Scale[p].
+type PoolF32 struct {
+	In        unsafe.Pointer
+	Offsets   *int32   // Pixels x Taps, bytes; negative: outside the image
+	Scale     *float32 // Pixels; F32AvgPool only
+	Out       unsafe.Pointer
+	OutStride int
+	Pixels    int
+	Taps      int
+	C         int
+}

@@ -1,0 +1,71 @@
+// Package kernels is the table of micro-kernels: one Set for each rung of the
+// instruction-set ladder, and the choice of the best rung for this CPU.
+//
+// It does not know operators or graphs, and never starts a goroutine: callers
+// cut work into tiles and call slots on each.
+package kernels
+
+import "github.com/edgecam/edgecam/kernels/ref"
+
+// Unary names an elementwise float32 function with up to two parameters.
+type Unary int
+
+// The elementwise functions. p and q are the parameters.
+const (
+	Clamp       Unary = iota // min(max(x, p), q); a NaN stays NaN
+	LeakyRelu                // x < 0 ? p·x : x
+	Sigmoid                  // 1/(1+exp(-x))
+	SiLU                     // x·sigmoid(p·x), p = 1 for SiLU
+	HardSigmoid              // min(max(p·x+q, 0), 1)
+	HardSwish                // x·min(max(p·x+q, 0), 1); p = 1/6, q = 1/2 for HardSwish
+	Tanh
+	Exp
+	Affine // p·x+q, rounded after the product
+	NumUnary
+)
+
+// Binary names an elementwise float32 function of two operands.
+type Binary int
+
+// The binary functions. Min and Max return NaN where either operand is NaN.
+const (
+	Add Binary = iota
+	Sub
+	Mul
+	Div
+	Min
+	Max
+	PRelu // a < 0 ? a·b : a
+	NumBinary
+)
+
+// Set is one rung's table of micro-kernels. No slot is ever nil: a rung
+// starts as a copy of the one below it and replaces what it does better.
+type Set struct {
+	Name string // the rung, as EDGECAM_KERNELS spells it
+
+	// F32Gemm and F32Igemm compute one tile of at most F32MR x F32NR; see
+	// ref.GemmF32. Weights are packed for F32NR by ref.PackGemmF32.
+	F32Gemm, F32Igemm func(*ref.GemmF32)
+	F32MR, F32NR      int
+
+	F32Dwconv  func(*ref.DwconvF32)
+	F32MaxPool func(*ref.PoolF32)
+	F32AvgPool func(*ref.PoolF32)
+
+	// F32Unary sets dst[i] = f(src[i]); the slices have one length and are
+	// the same or do not overlap.
+	F32Unary [NumUnary]func(dst, src []float32, p, q float32)
+	// F32Binary sets dst[i] = f(a[i], b[i]); dst may be a or b.
+	F32Binary [NumBinary]func(dst, a, b []float32)
+	// F32BinaryScalar sets dst[i] = f(a[i], b); dst may be a.
+	F32BinaryScalar [NumBinary]func(dst, a []float32, b float32)
+	// F32Lerp sets dst[i] = a[i] + (b[i]-a[i])·t; dst may be a or b.
+	F32Lerp func(dst, a, b []float32, t float32)
+	// F32Max returns the largest element of a slice that is not empty; NaN
+	// where there is one.
+	F32Max func(a []float32) float32
+	// F32ExpSum sets dst[i] = exp(src[i]-shift) and returns the sum; dst may
+	// be src.
+	F32ExpSum func(dst, src []float32, shift float32) float32
+}
