@@ -69,3 +69,39 @@ type Set struct {
 	// be src.
 	F32ExpSum func(dst, src []float32, shift float32) float32
 }
+
+// Ref returns the lowest rung: plain Go, on every CPU.
+func Ref() *Set {
+	return &Set{
+		Name:       "ref",
+		F32Gemm:    ref.F32Gemm,
+		F32Igemm:   ref.F32Igemm,
+		F32MR:      ref.F32MR,
+		F32NR:      ref.F32NR,
+		F32Dwconv:  ref.F32Dwconv,
+		F32MaxPool: ref.F32MaxPool,
+		F32AvgPool: ref.F32AvgPool,
+		F32Unary: [NumUnary]func(dst, src []float32, p, q float32){
+			Clamp:       ref.F32Clamp,
+			LeakyRelu:   ref.F32LeakyRelu,
+			Sigmoid:     ref.F32Sigmoid,
+			SiLU:        ref.F32SiLU,
+			HardSigmoid: ref.F32HardSigmoid,
+			HardSwish:   ref.F32HardSwish,
+			Tanh:        ref.F32Tanh,
+			Exp:         ref.F32Exp,
+			Affine:      ref.F32Affine,
+		},
+		F32Binary: [NumBinary]func(dst, a, b []float32){
+			Add: ref.F32Add, Sub: ref.F32Sub, Mul: ref.F32Mul, Div: ref.F32Div,
+			Min: ref.F32Minimum, Max: ref.F32Maximum, PRelu: ref.F32PRelu,
+		},
+		F32BinaryScalar: [NumBinary]func(dst, a []float32, b float32){
+			Add: ref.F32AddScalar, Sub: ref.F32SubScalar, Mul: ref.F32MulScalar, Div: ref.F32DivScalar,
+			Min: ref.F32MinimumScalar, Max: ref.F32MaximumScalar, PRelu: ref.F32PReluScalar,
+		},
+		F32Lerp:   ref.F32Lerp,
+		F32Max:    ref.F32Max,
+		F32ExpSum: ref.F32ExpSum,
+	}
+}

@@ -1,0 +1,113 @@
+package ref
+
+// F32Add sets dst[i] = a[i] + b[i].
+func F32Add(dst, a, b []float32) {
+	for i, x := range a {
+		dst[i] = x + b[i]
+	}
+}
+
+// F32AddScalar sets dst[i] = a[i] + b.
+func F32AddScalar(dst, a []float32, b float32) {
+	for i, x := range a {
+		dst[i] = x + b
+	}
+}
+
+// F32Sub sets dst[i] = a[i] - b[i].
+func F32Sub(dst, a, b []float32) {
+	for i, x := range a {
+		dst[i] = x - b[i]
+	}
+}
+
+// F32SubScalar sets dst[i] = a[i] - b.
+func F32SubScalar(dst, a []float32, b float32) {
+	for i, x := range a {
+		dst[i] = x - b
+	}
+}
+
+// F32Mul sets dst[i] = a[i] · b[i].
+func F32Mul(dst, a, b []float32) {
+	for i, x := range a {
+		dst[i] = x * b[i]
+	}
+}
+
+// F32MulScalar sets dst[i] = a[i] · b.
+func F32MulScalar(dst, a []float32, b float32) {
+	for i, x := range a {
+		dst[i] = x * b
+	}
+}
+
+// F32Div sets dst[i] = a[i] / b[i].
+func F32Div(dst, a, b []float32) {
+	for i, x := range a {
+		dst[i] = x / b[i]
+	}
+}
+
+// F32DivScalar sets dst[i] = a[i] / b.
+func F32DivScalar(dst, a []float32, b float32) {
+	for i, x := range a {
+		dst[i] = x / b
+	}
+}
+
+// F32Minimum sets dst[i] = min(a[i], b[i]), NaN where either is.
+func F32Minimum(dst, a, b []float32) {
+	for i, x := range a {
+		dst[i] = min(x, b[i])
+	}
+}
+
+// F32MinimumScalar sets dst[i] = min(a[i], b), NaN where either is.
+func F32MinimumScalar(dst, a []float32, b float32) {
+	for i, x := range a {
+		dst[i] = min(x, b)
+	}
+}
+
+// F32Maximum sets dst[i] = max(a[i], b[i]), NaN where either is.
+func F32Maximum(dst, a, b []float32) {
+	for i, x := range a {
+		dst[i] = max(x, b[i])
+	}
+}
+
+// F32MaximumScalar sets dst[i] = max(a[i], b), NaN where either is.
+func F32MaximumScalar(dst, a []float32, b float32) {
+	for i, x := range a {
+		dst[i] = max(x, b)
+	}
+}
+
+// F32PRelu sets dst[i] = a[i]·b[i] where a[i] < 0, otherwise a[i].
+func F32PRelu(dst, a, b []float32) {
+	for i, x := range a {
+		dst[i] = prelu(x, b[i])
+	}
+}
+
+// F32PReluScalar sets dst[i] = a[i]·b where a[i] < 0, otherwise a[i].
+func F32PReluScalar(dst, a []float32, b float32) {
+	for i, x := range a {
+		dst[i] = prelu(x, b)
+	}
+}
+
+// F32Lerp sets dst[i] = a[i] + (b[i]-a[i])·t, the product rounded.
+func F32Lerp(dst, a, b []float32, t float32) {
+	for i, x := range a {
+		dst[i] = x + float32((b[i]-x)*t)
+	}
+}
+
+func prelu(x, slope float32) float32 {
+	if x < 0 {
+		return x * slope
+	}
+	return x
+}
