@@ -1,0 +1,54 @@
+# make builds ./edgecam; make test checks everything. See CONTRIBUTING.md.
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+LINT    := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+ASMFMT  := $(GO) run github.com/klauspost/asmfmt/cmd/asmfmt@v1.3.2
+HOT     := ./kernels/... ./internal/op/...
+RACE    := ./internal/engine/... ./sdk/... ./camera/... ./cmd/...
+GOFILES  = $(shell git ls-files -co --exclude-standard '*.go')
+ASMSUM   = git ls-files -co --exclude-standard -z kernels | xargs -0 sha256sum
+TARGETS := linux/amd64 linux/arm64 linux/arm darwin/arm64 windows/amd64
+PYTHON  ?= python3
+export GOFLAGS += -buildvcs=false
+
+.PHONY: build test deps fmt vet cross test-unit test-noasm test-arm64 arm64 race fuzz bench lint golden size generate-check
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o edgecam ./cmd/edgecam
+arm64:
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/edgecam-arm64 ./cmd/edgecam
+# The plain unit tests come last, so that the output ends with their summary.
+test: deps fmt vet cross lint generate-check test-noasm race test-arm64 test-unit
+deps:
+	@./.ci/deps
+fmt:
+	@files=$$(gofmt -l $(GOFILES)); test -z "$$files" || { echo "gofmt -w these files: $$files"; exit 1; }
+vet:
+	$(GO) vet ./... && GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./...
+cross:
+	@for t in $(TARGETS); do echo "build $$t"; CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -o /dev/null ./... || exit 1; done
+test-unit:
+	$(GO) test ./...
+test-noasm:
+	$(GO) test -tags noasm $(HOT)
+test-arm64:
+	QEMU_CPUS="max cortex-a76 cortex-a72 a64fx" ./.ci/arm64 $(HOT)
+	QEMU_CPUS=max ./.ci/arm64 $$($(GO) list ./... | grep -v -e /kernels -e /internal/op$$ -e /internal/lint$$)
+race:
+	@if command -v gcc >/dev/null; then CGO_ENABLED=1 $(GO) test -race -short $(RACE); else echo "race detector skipped: it needs gcc (apt-get install gcc libc6-dev)"; fi
+fuzz:
+	$(GO) test -run '^$$' -fuzz FuzzDecode -fuzztime 1m ./internal/onnx
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem -count 6 $(HOT)
+lint:
+	$(LINT) run ./...
+	@files=$$($(ASMFMT) -l $$(git ls-files -co --exclude-standard '*.s')); test -z "$$files" || { echo "asmfmt -w these files: $$files"; exit 1; }
+golden:
+	for f in testdata/gen/*.py; do $(PYTHON) $$f || exit 1; done
+# Generated assembly is committed: generating it again must not change a byte.
+generate-check:
+	@a=$$($(ASMSUM)); $(GO) generate ./kernels/... && test "$$a" = "$$($(ASMSUM))" || { echo "go generate changed kernels/: commit the result"; exit 1; }
+# Lines of Go by package, the stripped binary, and the README's program, which imports only the SDK.
+size: build
+	@for p in $$($(GO) list -f '{{.Dir}}' ./...); do printf '%7d %s\n' $$(cat $$p/*.go | grep -vc '^\s*$$') $${p#$(CURDIR)/}; done | sort -rn
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/sdk-program ./internal/lint/testdata/readme && ls -l edgecam bin/sdk-program
