@@ -30,6 +30,7 @@ type Attr struct {
 	Ints    []int64
 	Strings []string
 	Raw     []byte // the encoded AttributeProto of a kind that is not interpreted (subgraphs)
+	Extra   []byte // fields of the file's AttributeProto that an interpreted kind leaves over
 }
 
 // Attrs holds a node's attributes in file order.

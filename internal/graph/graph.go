@@ -75,6 +75,11 @@ type Value struct {
 	Bound *tensor.Tensor
 	// Node produces the value; nil for inputs and initializers.
 	Node *Node
+	// Extra keeps parts of a file that are not interpreted, as encoded
+	// protobuf fields: ValueInfoProto fields under "value" (among them a type
+	// that Type cannot say), TensorProto fields of an initializer under
+	// "tensor".
+	Extra map[string][]byte
 }
 
 // Known returns the contents that planning may rely on: Const, or else Bound.
