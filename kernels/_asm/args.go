@@ -1,0 +1,79 @@
+package main
+
+import (
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// argsFile declares the argument structs. Field offsets are computed from it,
+// so that the assembly cannot disagree with the Go code it was made from.
+const argsFile = "../ref/args.go"
+
+// args is a pointer to an argument struct, in a register.
+type args struct {
+	base   reg.GPVirtual
+	offset map[string]int
+}
+
+// text starts a function name(a *stub), where stub is the alias in package
+// amd64 of the struct called typ, and loads the pointer.
+func text(name, stub, typ string, doc ...string) args {
+	named := argsType(typ)
+	// avo resolves signatures outside any package, so the alias is declared
+	// where predeclared types are.
+	types.Universe.Insert(types.NewAlias(types.NewTypeName(token.NoPos, nil, stub, nil), named).Obj())
+
+	TEXT(name, NOSPLIT, "func(a *"+stub+")")
+	Pragma("noescape")
+	Doc(doc...)
+
+	a := args{GP64(), map[string]int{}}
+	s := named.Underlying().(*types.Struct)
+	var fields []*types.Var
+	for i := range s.NumFields() {
+		fields = append(fields, s.Field(i))
+	}
+	for i, off := range types.SizesFor("gc", "amd64").Offsetsof(fields) {
+		a.offset[fields[i].Name()] = int(off)
+	}
+	Load(Param("a"), a.base)
+	return a
+}
+
+// argsType type-checks argsFile and returns one of its structs.
+func argsType(name string) types.Type {
+	fset := token.NewFileSet()
+	f, err := parser.ParseFile(fset, argsFile, nil, 0)
+	if err != nil {
+		panic(err)
+	}
+	conf := types.Config{Importer: importer.Default()}
+	pkg, err := conf.Check("ref", fset, []*ast.File{f}, nil)
+	if err != nil {
+		panic(err)
+	}
+	return pkg.Scope().Lookup(name).Type()
+}
+
+// field returns the memory of one field.
+func (a args) field(name string) Mem {
+	off, ok := a.offset[name]
+	if !ok {
+		panic("no field " + name)
+	}
+	return Mem{Base: a.base, Disp: off}
+}
+
+// load returns a new register with the value of a pointer or int field.
+func (a args) load(name string) reg.GPVirtual {
+	r := GP64()
+	MOVQ(a.field(name), r)
+	return r
+}

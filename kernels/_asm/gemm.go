@@ -1,0 +1,213 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// The tile: 12 accumulators, 2 vectors of weights and 2 broadcast elements of
+// A fill the 16 registers.
+const (
+	gemmMR     = 6
+	gemmNR     = 16
+	gemmUnroll = 4
+)
+
+// gemms generates the tile kernels for every number of rows, with all columns
+// and with half of them.
+func gemms() {
+	for _, indirect := range []bool{false, true} {
+		for _, cols := range []int{gemmNR, gemmNR / 2} {
+			for m := 1; m <= gemmMR; m++ {
+				gemmTile(m, cols, indirect)
+			}
+		}
+	}
+}
+
+// gemmTile generates one kernel: rows x cols of a tile, reading the rows of A
+// at a stride or through the offset table.
+func gemmTile(rows, cols int, indirect bool) {
+	name, row := "Gemm", "A + m·AStride"
+	loop := "\tfor k := range a.K {"
+	if indirect {
+		name, row = "Igemm", "A + Offsets[m·Taps+t], or Zero"
+		loop = "\tfor t := range a.Taps { for k := range a.K {"
+	}
+	g := gemm{vectors: cols / vecLen}
+	g.args = text(fmt.Sprintf("f32%s%dx%dAVX2", name, rows, cols), "gemmF32", "GemmF32",
+		fmt.Sprintf("f32%s%dx%dAVX2 computes a tile of %d rows and 1 to %d columns of panels of %d:", name, rows, cols, rows, cols, gemmNR),
+		"",
+		fmt.Sprintf("\tacc[m][n] = bias[n] for m < %d, n < N", rows),
+		loop,
+		"\t\tacc[m][n] = fma(row(m)[k], w[k][n], acc[m][n])",
+		"\t}",
+		"\tC[m][n] = min(max(acc[m][n]+Res[m][n], Min), Max)",
+		"",
+		"Row m starts at "+row+".")
+	g.w = g.args.load("W")
+	for range rows {
+		g.acc = append(g.acc, vecs(g.vectors))
+		g.row = append(g.row, GP64())
+	}
+	for v := range g.vectors {
+		VMOVUPS(Mem{Base: g.w, Disp: vecBytes * v}, g.acc[0][v])
+		for _, r := range g.acc[1:] {
+			VMOVAPS(g.acc[0][v], r[v])
+		}
+	}
+	ADDQ(U8(4*gemmNR), g.w)
+	if indirect {
+		g.taps()
+	} else {
+		stride := g.args.load("AStride")
+		MOVQ(g.args.field("A"), g.row[0])
+		for i := 1; i < rows; i++ {
+			LEAQ(Mem{Base: g.row[i-1], Index: stride, Scale: 1}, g.row[i])
+		}
+		g.dot()
+	}
+	g.epilogue(cols)
+	VZEROUPPER()
+	RET()
+}
+
+// gemm is the state of one kernel being generated.
+type gemm struct {
+	args    args
+	vectors int
+	w       reg.GPVirtual      // next row of weights
+	row     []reg.GPVirtual    // element 0 of the rows of A
+	acc     [][]reg.VecVirtual // one per row and vector
+}
+
+// taps runs dot for each tap on the rows that the offset table names.
+func (g *gemm) taps() {
+	off, left := g.args.load("Offsets"), g.args.load("Taps")
+	stride := GP64()
+	Label("tap")
+	MOVQ(g.args.field("Taps"), stride)
+	p, rel := GP64(), GP64()
+	MOVQ(off, p)
+	for i, r := range g.row {
+		MOVLQSX(Mem{Base: p}, rel)
+		MOVQ(g.args.field("A"), r)
+		ADDQ(rel, r)
+		TESTQ(rel, rel)
+		CMOVQLT(g.args.field("Zero"), r)
+		if i+1 < len(g.row) {
+			LEAQ(Mem{Base: p, Index: stride, Scale: 4}, p)
+		}
+	}
+	g.dot()
+	ADDQ(U8(4), off)
+	DECQ(left)
+	JNZ(LabelRef("tap"))
+}
+
+// dot adds K products to every accumulator and moves w past the rows read.
+func (g *gemm) dot() {
+	k, end := GP64(), GP64()
+	XORQ(k, k)
+	MOVQ(g.args.field("K"), end)
+	SUBQ(U8(gemmUnroll-1), end)
+	CMPQ(k, end)
+	JGE(LabelRef("single"))
+	Label("unrolled")
+	for u := range gemmUnroll {
+		g.step(k, u)
+	}
+	ADDQ(U32(4*gemmNR*gemmUnroll), g.w)
+	ADDQ(U8(gemmUnroll), k)
+	CMPQ(k, end)
+	JLT(LabelRef("unrolled"))
+	Label("single")
+	ADDQ(U8(gemmUnroll-1), end)
+	JMP(LabelRef("singleTest"))
+	Label("singleStep")
+	g.step(k, 0)
+	ADDQ(U8(4*gemmNR), g.w)
+	INCQ(k)
+	Label("singleTest")
+	CMPQ(k, end)
+	JLT(LabelRef("singleStep"))
+}
+
+// step multiplies element k+u of every row with row u of the weights.
+func (g *gemm) step(k reg.GPVirtual, u int) {
+	w := vecs(g.vectors)
+	for v := range w {
+		VMOVUPS(Mem{Base: g.w, Disp: 4*gemmNR*u + vecBytes*v}, w[v])
+	}
+	for i, r := range g.row {
+		x := YMM()
+		VBROADCASTSS(Mem{Base: r, Index: k, Scale: 4, Disp: 4 * u}, x)
+		for v := range w {
+			VFMADD231PS(x, w[v], g.acc[i][v])
+		}
+	}
+}
+
+// epilogue adds the residual, clamps and stores.
+func (g *gemm) epilogue(cols int) {
+	n := g.args.load("N")
+	g.residual(n, cols)
+
+	lo, hi := YMM(), YMM()
+	VBROADCASTSS(g.args.field("Min"), lo)
+	VBROADCASTSS(g.args.field("Max"), hi)
+	for _, r := range g.acc {
+		for _, x := range r {
+			clampVec(x, lo, hi)
+		}
+	}
+
+	stride := g.args.load("CStride")
+	c := g.row
+	MOVQ(g.args.field("C"), c[0])
+	for i := 1; i < len(c); i++ {
+		LEAQ(Mem{Base: c[i-1], Index: stride, Scale: 1}, c[i])
+	}
+	CMPQ(n, U8(cols))
+	JLT(LabelRef("partial"))
+	for i, r := range g.acc {
+		for v, x := range r {
+			VMOVUPS(x, Mem{Base: c[i], Disp: vecBytes * v})
+		}
+	}
+	VZEROUPPER()
+	RET()
+	Label("partial")
+	storeTail("store", g.acc, c, n)
+}
+
+// residual adds Res where there is one, under a mask if columns are missing.
+func (g *gemm) residual(n reg.GPVirtual, cols int) {
+	res := g.args.load("Res")
+	TESTQ(res, res)
+	JZ(LabelRef("clamp"))
+	stride := g.args.load("ResStride")
+	CMPQ(n, U8(cols))
+	JLT(LabelRef("maskedResidual"))
+	for _, r := range g.acc {
+		for v, x := range r {
+			VADDPS(Mem{Base: res, Disp: vecBytes * v}, x, x)
+		}
+		ADDQ(stride, res)
+	}
+	JMP(LabelRef("clamp"))
+	Label("maskedResidual")
+	masks := laneMasks(n, g.vectors)
+	for _, r := range g.acc {
+		for v, x := range r {
+			y := YMM()
+			VMASKMOVPS(Mem{Base: res, Disp: vecBytes * v}, masks[v], y)
+			VADDPS(y, x, x)
+		}
+		ADDQ(stride, res)
+	}
+	Label("clamp")
+}

@@ -1,0 +1,33 @@
+// Command asm generates the amd64 kernels. One run writes one file of
+// assembly and its stubs, named by the flags -kernels, -out and -stubs; the
+// go:generate lines in kernels/amd64/doc.go list them all.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/mmcloughlin/avo/build"
+)
+
+var files = map[string]func(){
+	"gemm":   gemms,
+	"window": windows,
+	"unary":  unaries,
+	"binary": binaries,
+	"reduce": reductions,
+}
+
+func main() {
+	kernels := flag.String("kernels", "", "the file to generate: gemm, window, unary, binary or reduce")
+	flag.Parse()
+	generate := files[*kernels]
+	if generate == nil {
+		fmt.Fprintf(os.Stderr, "asm: -kernels=%s is unknown\n", *kernels)
+		os.Exit(2)
+	}
+	build.ConstraintExpr("!noasm")
+	generate()
+	build.Generate()
+}

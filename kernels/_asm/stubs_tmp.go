@@ -1,0 +1,6 @@
+package main
+
+func windows()    {}
+func unaries()    {}
+func binaries()   {}
+func reductions() {}

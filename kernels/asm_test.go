@@ -1,0 +1,5 @@
+//go:build !noasm
+
+package kernels_test
+
+const noasm = false

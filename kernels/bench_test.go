@@ -1,0 +1,86 @@
+package kernels_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"unsafe"
+
+	"github.com/edgecam/edgecam/kernels"
+	"github.com/edgecam/edgecam/kernels/ref"
+)
+
+// benchRungs runs a benchmark for every rung. work is the number of units,
+// named by unit, that one call of the returned function does.
+func benchRungs(b *testing.B, name, unit string, work int, prepare func(s *kernels.Set) func()) {
+	for _, s := range kernels.Available() {
+		b.Run("rung="+s.Name+"/"+name, func(b *testing.B) {
+			f := prepare(s)
+			for b.Loop() {
+				f()
+			}
+			b.ReportMetric(float64(work)*float64(b.N)/b.Elapsed().Seconds()/1e9, unit)
+		})
+	}
+}
+
+// ones returns n elements, 64-byte aligned and not zero.
+func ones(n int) []float32 {
+	f := make([]float32, n+16)
+	for uintptr(unsafe.Pointer(&f[0]))%64 != 0 {
+		f = f[1:]
+	}
+	for i := range f {
+		f[i] = 1 / float32(i+1)
+	}
+	return f[:n]
+}
+
+// gemmArgs returns a full tile of a rung with K elements for each of taps.
+func gemmArgs(s *kernels.Set, k, taps int) *ref.GemmF32 {
+	w := ones(ref.PackedGemmF32Len(k*taps, s.F32NR, s.F32NR))
+	a := ones(s.F32MR * k)
+	offsets := make([]int32, s.F32MR*taps)
+	for i := range offsets {
+		offsets[i] = int32(i / taps * k * 4)
+	}
+	inf := float32(math.Inf(1))
+	return &ref.GemmF32{
+		A: ptr(a), Zero: ptr(a), Offsets: &offsets[0], W: ptr(w), C: ptr(ones(s.F32MR * s.F32NR)),
+		AStride: 4 * k, CStride: 4 * s.F32NR,
+		M: s.F32MR, N: s.F32NR, K: k, Taps: taps, Min: -inf, Max: inf,
+	}
+}
+
+func BenchmarkF32Gemm(b *testing.B) {
+	for _, k := range []int{24, 64, 256} {
+		for _, s := range kernels.Available() {
+			b.Run(fmt.Sprintf("rung=%s/k=%d", s.Name, k), func(b *testing.B) {
+				a := gemmArgs(s, k, 1)
+				for b.Loop() {
+					s.F32Gemm(a)
+				}
+				flops(b, 2*s.F32MR*s.F32NR*k)
+			})
+		}
+	}
+}
+
+func BenchmarkF32Igemm(b *testing.B) {
+	for _, k := range []int{3, 24, 64} {
+		for _, s := range kernels.Available() {
+			b.Run(fmt.Sprintf("rung=%s/k=%d/taps=9", s.Name, k), func(b *testing.B) {
+				a := gemmArgs(s, k, 9)
+				for b.Loop() {
+					s.F32Igemm(a)
+				}
+				flops(b, 2*s.F32MR*s.F32NR*k*9)
+			})
+		}
+	}
+}
+
+// flops reports floating-point operations per second.
+func flops(b *testing.B, perCall int) {
+	b.ReportMetric(float64(perCall)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+}
