@@ -2,5 +2,37 @@
 
 package kernels
 
-// machine returns the rungs above ref that this CPU can run.
-func machine(Set) []*Set { return nil }
+import "github.com/edgecam/edgecam/kernels/arm64"
+
+// machine returns the rungs above ref that this CPU can run: every arm64 CPU
+// has NEON.
+func machine(s Set) []*Set {
+	s.Name = "neon"
+	s.F32Gemm, s.F32Igemm = arm64.F32Gemm, arm64.F32Igemm
+	s.F32MR, s.F32NR = arm64.F32MR, arm64.F32NR
+	s.F32Dwconv = arm64.F32Dwconv
+	s.F32MaxPool, s.F32AvgPool = arm64.F32MaxPool, arm64.F32AvgPool
+	s.F32Unary = [NumUnary]func(dst, src []float32, p, q float32){
+		Clamp:       arm64.F32Clamp,
+		LeakyRelu:   arm64.F32LeakyRelu,
+		Sigmoid:     arm64.F32Sigmoid,
+		SiLU:        arm64.F32SiLU,
+		HardSigmoid: arm64.F32HardSigmoid,
+		HardSwish:   arm64.F32HardSwish,
+		Tanh:        arm64.F32Tanh,
+		Exp:         arm64.F32Exp,
+		Affine:      arm64.F32Affine,
+	}
+	s.F32Binary = [NumBinary]func(dst, a, b []float32){
+		Add: arm64.F32Add, Sub: arm64.F32Sub, Mul: arm64.F32Mul, Div: arm64.F32Div,
+		Min: arm64.F32Minimum, Max: arm64.F32Maximum, PRelu: arm64.F32PRelu,
+	}
+	s.F32BinaryScalar = [NumBinary]func(dst, a []float32, b float32){
+		Add: arm64.F32AddScalar, Sub: arm64.F32SubScalar, Mul: arm64.F32MulScalar, Div: arm64.F32DivScalar,
+		Min: arm64.F32MinimumScalar, Max: arm64.F32MaximumScalar, PRelu: arm64.F32PReluScalar,
+	}
+	s.F32Lerp = arm64.F32Lerp
+	s.F32Max = arm64.F32Max
+	s.F32ExpSum = arm64.F32ExpSum
+	return []*Set{&s}
+}

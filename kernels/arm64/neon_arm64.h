@@ -1,0 +1,39 @@
+// NEON instructions that the Go 1.26 assembler does not know. Names and operand
+// order follow the assembler: sources first (m, then n), destination last;
+// the arrangement is part of the name. Arguments are register, lane and shift
+// numbers: VFADD_S4(1, 2, 3) is fadd v3.4s, v2.4s, v1.4s. Encodings are from
+// the Arm Architecture Reference Manual, C7.2; testdata/neon.txt checks them.
+
+// d = n + m, n - m, n * m, n / m
+#define VFADD_S4(m, n, d) WORD $(0x4E20D400|((m)<<16)|((n)<<5)|(d))
+#define VFSUB_S4(m, n, d) WORD $(0x4EA0D400|((m)<<16)|((n)<<5)|(d))
+#define VFMUL_S4(m, n, d) WORD $(0x6E20DC00|((m)<<16)|((n)<<5)|(d))
+#define VFDIV_S4(m, n, d) WORD $(0x6E20FC00|((m)<<16)|((n)<<5)|(d))
+
+// d = max(n, m), min(n, m); NaN where either is
+#define VFMAX_S4(m, n, d) WORD $(0x4E20F400|((m)<<16)|((n)<<5)|(d))
+#define VFMIN_S4(m, n, d) WORD $(0x4EA0F400|((m)<<16)|((n)<<5)|(d))
+
+// d += n * m[i], fused
+#define VFMLA_S4_LANE(m, i, n, d) WORD $(0x4F801000|(((i)&1)<<21)|(((i)>>1)<<11)|((m)<<16)|((n)<<5)|(d))
+
+// d = |n|, -n, n rounded to an integral value, ties to even
+#define VFABS_S4(n, d) WORD $(0x4EA0F800|((n)<<5)|(d))
+#define VFNEG_S4(n, d) WORD $(0x6EA0F800|((n)<<5)|(d))
+#define VFRINTN_S4(n, d) WORD $(0x4E218800|((n)<<5)|(d))
+
+// d = int32(n), ties to even, saturating; 0 where n is NaN
+#define VFCVTNS_S4(n, d) WORD $(0x4E21A800|((n)<<5)|(d))
+
+// d = n >> s, signed, s from 1 to 32
+#define VSSHR_S4(s, n, d) WORD $(0x4F000400|((64-(s))<<16)|((n)<<5)|(d))
+
+// d = all ones where n < 0, n >= m; otherwise, and where n or m is NaN, 0
+#define VFCMLTZ_S4(n, d) WORD $(0x4EA0E800|((n)<<5)|(d))
+#define VFCMGE_S4(m, n, d) WORD $(0x6E20E400|((m)<<16)|((n)<<5)|(d))
+
+// d = sums of pairs: lanes 0, 1 from n, lanes 2, 3 from m
+#define VFADDP_S4(m, n, d) WORD $(0x6E20D400|((m)<<16)|((n)<<5)|(d))
+
+// lane 0 of d = max of the lanes of n; NaN where any is
+#define VFMAXV_S4(n, d) WORD $(0x6E30F800|((n)<<5)|(d))
