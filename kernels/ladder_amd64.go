@@ -24,4 +24,6 @@ func avx2(s *Set) {
 	s.Name = "avx2"
 	s.F32Gemm, s.F32Igemm = amd64.F32Gemm, amd64.F32Igemm
 	s.F32MR, s.F32NR = amd64.F32MR, amd64.F32NR
+	s.F32Dwconv = amd64.F32Dwconv
+	s.F32MaxPool, s.F32AvgPool = amd64.F32MaxPool, amd64.F32AvgPool
 }

@@ -1,6 +1,5 @@
 package main
 
-func windows()    {}
 func unaries()    {}
 func binaries()   {}
 func reductions() {}

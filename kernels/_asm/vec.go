@@ -133,3 +133,12 @@ func vecs(n int) []reg.VecVirtual {
 	}
 	return v
 }
+
+// maxVec sets acc to the larger of acc and x, NaN where either is. acc wins
+// the comparison where one is NaN, which leaves a NaN in x to be merged.
+func maxVec(acc, x reg.VecVirtual) {
+	nan := YMM()
+	VMAXPS(acc, x, acc)
+	VCMPPS(unordered, x, x, nan)
+	VORPS(nan, acc, acc)
+}

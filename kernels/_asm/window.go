@@ -1,0 +1,252 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// windows generates the kernels that slide a window of taps over
+// channels-last data. They differ in how a block of channels starts, what a
+// tap does and how the block ends.
+func windows() {
+	dwconv()
+	maxPool()
+	avgPool()
+}
+
+// window is the state of one kernel being generated.
+type window struct {
+	args args
+	in   reg.GPVirtual // base of the offsets
+	off  reg.GPVirtual // the pixel's row of the offset table
+	taps reg.GPVirtual
+	out  reg.GPVirtual // the output pixel
+	size reg.GPVirtual // bytes of channels
+	c    reg.GPVirtual // byte offset of the block
+}
+
+// block is the state of one block of channels.
+type block struct {
+	acc  []reg.VecVirtual
+	mask reg.VecVirtual // of the channels that exist; nil where all do
+	tap  reg.GPVirtual  // element 0 of the tap's channels, less the block's offset
+}
+
+// source returns vector v of the tap's channels as an operand that may be
+// read whole. Masked vectors are loaded into a register.
+func (w *window) source(b *block, v int) Op {
+	m := Mem{Base: b.tap, Index: w.c, Scale: 1, Disp: vecBytes * v}
+	if b.mask == nil {
+		return m
+	}
+	x := YMM()
+	VMASKMOVPS(m, b.mask, x)
+	return x
+}
+
+// steps are the parts in which the kernels differ.
+type steps struct {
+	start func(w *window, b *block)
+	// outside deals with a tap whose offset, just tested, is negative: it
+	// sets b.tap or jumps to the label.
+	outside func(w *window, b *block, next string)
+	tap     func(w *window, b *block)
+	end     func(w *window, b *block)
+	// pixel moves the kernel's own pointers to the next pixel.
+	pixel func(w *window)
+}
+
+// generate emits the loops: pixels, blocks of 4, 2 and 1 vectors and one of
+// missing channels, taps.
+func (w *window) generate(s steps) {
+	w.in, w.off, w.taps = w.args.load("In"), w.args.load("Offsets"), w.args.load("Taps")
+	w.out, w.size, w.c = w.args.load("Out"), w.args.load("C"), GP64()
+	SHLQ(U8(2), w.size)
+	pixels := w.args.load("Pixels")
+	JMP(LabelRef("pixelTest"))
+
+	Label("pixel")
+	XORQ(w.c, w.c)
+	for _, vectors := range []int{4, 2, 1} {
+		name := fmt.Sprintf("block%d", vectors)
+		limit := GP64()
+		Label(name)
+		LEAQ(Mem{Base: w.c, Disp: vecBytes * vectors}, limit)
+		CMPQ(limit, w.size)
+		JGT(LabelRef(name + "End"))
+		b := &block{acc: vecs(vectors)}
+		w.block(name, b, s)
+		for v, x := range b.acc {
+			VMOVUPS(x, Mem{Base: w.out, Index: w.c, Scale: 1, Disp: vecBytes * v})
+		}
+		ADDQ(U32(vecBytes*vectors), w.c)
+		JMP(LabelRef(name))
+		Label(name + "End")
+	}
+	CMPQ(w.c, w.size)
+	JGE(LabelRef("pixelEnd"))
+	left := GP64()
+	MOVQ(w.size, left)
+	SUBQ(w.c, left)
+	SHRQ(U8(2), left)
+	b := &block{acc: vecs(1), mask: laneMasks(left, 1)[0]}
+	w.block("rest", b, s)
+	p := GP64()
+	LEAQ(Mem{Base: w.out, Index: w.c, Scale: 1}, p)
+	MOVQ(w.size, left)
+	SUBQ(w.c, left)
+	SHRQ(U8(2), left)
+	storeTail("store", [][]reg.VecVirtual{b.acc}, []reg.GPVirtual{p}, left)
+
+	Label("pixelEnd")
+	LEAQ(Mem{Base: w.off, Index: w.taps, Scale: 4}, w.off)
+	ADDQ(w.args.field("OutStride"), w.out)
+	if s.pixel != nil {
+		s.pixel(w)
+	}
+	DECQ(pixels)
+	Label("pixelTest")
+	TESTQ(pixels, pixels)
+	JNZ(LabelRef("pixel"))
+	VZEROUPPER()
+	RET()
+}
+
+// block emits the loop over the taps of one block.
+func (w *window) block(name string, b *block, s steps) {
+	s.start(w, b)
+	t, rel := GP64(), GP64()
+	b.tap = GP64()
+	XORQ(t, t)
+	JMP(LabelRef(name + "Test"))
+	Label(name + "Tap")
+	MOVLQSX(Mem{Base: w.off, Index: t, Scale: 4}, rel)
+	LEAQ(Mem{Base: w.in, Index: rel, Scale: 1}, b.tap)
+	TESTQ(rel, rel)
+	s.outside(w, b, name+"Next")
+	s.tap(w, b)
+	Label(name + "Next")
+	INCQ(t)
+	Label(name + "Test")
+	CMPQ(t, w.taps)
+	JLT(LabelRef(name + "Tap"))
+	s.end(w, b)
+}
+
+// skip leaves out taps outside the image.
+func skip(_ *window, _ *block, next string) { JLT(LabelRef(next)) }
+
+func dwconv() {
+	w := &window{args: text("f32DwconvAVX2", "dwconvF32", "DwconvF32",
+		"f32DwconvAVX2 computes a run of output pixels of a depthwise convolution:",
+		"",
+		"\tfor p := range a.Pixels { for c := range a.C {",
+		"\t\tacc := W[0][c]",
+		"\t\tfor t := range a.Taps {",
+		"\t\t\tacc = fma(In(p,t)[c], W[1+t][c], acc)",
+		"\t\t}",
+		"\t\tOut[p][c] = min(max(acc, Min), Max)",
+		"\t} }")}
+	weights, stride := w.args.load("W"), w.args.load("WStride")
+	row := GP64()
+	lo, hi := YMM(), YMM()
+	VBROADCASTSS(w.args.field("Min"), lo)
+	VBROADCASTSS(w.args.field("Max"), hi)
+	w.generate(steps{
+		start: func(w *window, b *block) {
+			LEAQ(Mem{Base: weights, Index: w.c, Scale: 1}, row)
+			for v, x := range b.acc {
+				VMOVUPS(Mem{Base: row, Disp: vecBytes * v}, x)
+			}
+		},
+		outside: func(w *window, b *block, _ string) {
+			CMOVQLT(w.args.field("Zero"), b.tap)
+			ADDQ(stride, row)
+		},
+		tap: func(w *window, b *block) {
+			for v, x := range b.acc {
+				y := YMM()
+				VMOVUPS(Mem{Base: row, Disp: vecBytes * v}, y)
+				VFMADD231PS(w.source(b, v), y, x)
+			}
+		},
+		end: func(_ *window, b *block) {
+			for _, x := range b.acc {
+				clampVec(x, lo, hi)
+			}
+		},
+	})
+}
+
+func maxPool() {
+	w := &window{args: text("f32MaxPoolAVX2", "poolF32", "PoolF32",
+		"f32MaxPoolAVX2 computes a run of output pixels of a maximum pooling:",
+		"",
+		"\tfor p := range a.Pixels { for c := range a.C {",
+		"\t\tacc := -Inf",
+		"\t\tfor t := range a.Taps { if Offsets[p*Taps+t] >= 0 {",
+		"\t\t\tacc = max(In(p,t)[c], acc) // NaN where either is",
+		"\t\t} }",
+		"\t\tOut[p][c] = acc",
+		"\t} }")}
+	lowest := YMM()
+	VMOVUPS(splatBits(0xff800000), lowest)
+	w.generate(steps{
+		start: func(_ *window, b *block) {
+			for _, x := range b.acc {
+				VMOVAPS(lowest, x)
+			}
+		},
+		outside: skip,
+		tap: func(w *window, b *block) {
+			for v, x := range b.acc {
+				y := YMM()
+				if b.mask != nil {
+					y = w.source(b, v).(reg.VecVirtual)
+				} else {
+					VMOVUPS(w.source(b, v), y)
+				}
+				maxVec(x, y)
+			}
+		},
+		end: func(*window, *block) {},
+	})
+}
+
+func avgPool() {
+	w := &window{args: text("f32AvgPoolAVX2", "poolF32", "PoolF32",
+		"f32AvgPoolAVX2 computes a run of output pixels of an average pooling:",
+		"",
+		"\tfor p := range a.Pixels { for c := range a.C {",
+		"\t\tacc := float32(0)",
+		"\t\tfor t := range a.Taps { if Offsets[p*Taps+t] >= 0 {",
+		"\t\t\tacc += In(p,t)[c]",
+		"\t\t} }",
+		"\t\tOut[p][c] = acc * Scale[p]",
+		"\t} }")}
+	scale := w.args.load("Scale")
+	w.generate(steps{
+		start: func(_ *window, b *block) {
+			for _, x := range b.acc {
+				VXORPS(x, x, x)
+			}
+		},
+		outside: skip,
+		tap: func(w *window, b *block) {
+			for v, x := range b.acc {
+				VADDPS(w.source(b, v), x, x)
+			}
+		},
+		end: func(_ *window, b *block) {
+			y := YMM()
+			VBROADCASTSS(Mem{Base: scale}, y)
+			for _, x := range b.acc {
+				VMULPS(y, x, x)
+			}
+		},
+		pixel: func(*window) { ADDQ(U8(4), scale) },
+	})
+}
