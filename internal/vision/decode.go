@@ -1,0 +1,195 @@
+package vision
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+)
+
+// Decoder turns the outputs of one model into detections. It is used by one
+// goroutine at a time.
+type Decoder struct {
+	preset        Preset
+	width, height int // of the model's input
+	classes       int
+	use           []int // the outputs that are read, by place in the model's list
+	size          []int // their numbers of elements
+	decode        func(d *Decoder, dst []Detection, data [][]float32, t *Transform, minScore float32) []Detection
+	data          [][]float32
+	best          []float32 // fastestdet: highest class of each cell
+	arg           []int32   // and which one
+	priors        [][4]float32
+}
+
+// NewDecoder returns the decoder of preset p for a model whose input has width x
+// height pixels and whose outputs have the names and shapes of outs; their data
+// is not read. Where they do not fit, the error says what p wants and wraps
+// ErrPreset.
+func NewDecoder(p Preset, width, height int, outs []Output) (*Decoder, error) {
+	d := &Decoder{preset: p, width: width, height: height}
+	var want string
+	switch p.Name {
+	case "fastestdet":
+		want = fmt.Sprintf("one output [1, 5+classes, %d, %d]", height/16, width/16)
+		d.fitFastestDet(outs)
+	case "yolox":
+		want = fmt.Sprintf("an output [1, %d, 5+classes]", d.cells())
+		d.fitRows(outs, d.cells(), (*Decoder).yolox)
+	case "yolov5":
+		want = fmt.Sprintf("an output [1, %d, 5+classes]", 3*d.cells())
+		d.fitRows(outs, 3*d.cells(), (*Decoder).yolov5)
+	case "yolov8", "yolo11":
+		want = fmt.Sprintf("one output [1, 4+classes, %d]", d.cells())
+		d.fitYOLOv8(outs)
+	case "nanodet":
+		want = "six outputs: class scores [1, cells, classes] and distances [1, cells, 32] for strides 8, 16 and 32"
+		d.fitNanoDet(outs)
+	case "ultraface":
+		want = fmt.Sprintf("scores [1, %d, 2] and boxes [1, %[1]d, 4]", d.countPriors())
+		d.fitUltraFace(outs)
+	case "yunet":
+		want = "outputs cls_S, obj_S, bbox_S and kps_S for strides S of 8, 16 and 32"
+		d.fitYuNet(outs)
+	default:
+		return nil, fmt.Errorf("vision: %w: %q; presets are %s", ErrPreset, p.Name, strings.Join(PresetNames(), ", "))
+	}
+	if d.decode == nil {
+		return nil, fmt.Errorf("vision: %w: preset %s wants %s at an input of %dx%d; the model has %s", ErrPreset, p.Name, want, width, height, describe(outs))
+	}
+	d.data = make([][]float32, len(d.use))
+	return d, nil
+}
+
+// Recognise finds the preset that fits a model's input size and the names and
+// shapes of its outputs. Where none fits, or more than one, the error lists the
+// presets and wraps ErrPreset. YOLOv8 and YOLO11 are decoded alike and are
+// recognised as yolov8.
+func Recognise(width, height int, outs []Output) (Preset, error) {
+	var fit []Preset
+	for _, p := range presets {
+		if p.Name == "yolo11" {
+			continue
+		}
+		if _, err := NewDecoder(p, width, height, outs); err == nil {
+			fit = append(fit, p)
+		}
+	}
+	if len(fit) == 1 {
+		return fit[0], nil
+	}
+	verdict := "no preset fits"
+	if len(fit) > 1 {
+		verdict = "several presets fit"
+	}
+	return Preset{}, fmt.Errorf("vision: %w: %s a model with input %dx%d and %s; name one of %s",
+		ErrPreset, verdict, width, height, describe(outs), strings.Join(PresetNames(), ", "))
+}
+
+func describe(outs []Output) string {
+	if len(outs) == 0 {
+		return "no outputs"
+	}
+	const most = 12
+	parts := make([]string, 0, most)
+	for i, o := range outs[:min(most, len(outs))] {
+		parts = append(parts, o.Name+" "+strings.ReplaceAll(fmt.Sprint(o.Shape), " ", ", "))
+		if i == most-1 && len(outs) > most {
+			parts = append(parts, fmt.Sprintf("%d more", len(outs)-most))
+		}
+	}
+	return "outputs " + strings.Join(parts, ", ")
+}
+
+// Classes returns the number of classes that the model tells apart.
+func (d *Decoder) Classes() int { return d.classes }
+
+// errOutputs is returned where the outputs are not those of NewDecoder.
+var errOutputs = errors.New("outputs differ from those the decoder was made for")
+
+// Decode replaces dst by the detections whose score is above minScore, before
+// suppression, with boxes and points on the frame that t belongs to. It reuses
+// the memory of dst, that of landmarks beyond its length included, and so
+// allocates nothing once dst is large enough. Boxes that are not finite numbers
+// are left out.
+func (d *Decoder) Decode(dst []Detection, outs []Output, t Transform, minScore float32) ([]Detection, error) {
+	for i, at := range d.use {
+		if at >= len(outs) || len(outs[at].Data) != d.size[i] {
+			return dst[:0], fmt.Errorf("vision: preset %s: %w: output %d should have %d elements", d.preset.Name, errOutputs, at, d.size[i])
+		}
+		d.data[i] = outs[at].Data
+	}
+	return d.decode(d, dst[:0], d.data, &t, minScore), nil
+}
+
+// take makes output at the next one that decode gets.
+func (d *Decoder) take(outs []Output, at int) {
+	d.use = append(d.use, at)
+	d.size = append(d.size, elems(outs[at].Shape))
+}
+
+func elems(shape []int) int {
+	n := 1
+	for _, e := range shape {
+		if e < 1 || n > math.MaxInt32/e {
+			return -1
+		}
+		n *= e
+	}
+	return n
+}
+
+// rows reports whether shape is n rows of width values, after axes of extent 1.
+func rows(shape []int, n int) (width int, ok bool) {
+	if len(shape) < 2 || elems(shape) < 0 {
+		return 0, false
+	}
+	width = shape[len(shape)-1]
+	return width, shape[len(shape)-2] == n && elems(shape) == n*width
+}
+
+// strides of the three maps that most detectors write.
+var strides = [3]int{8, 16, 32}
+
+// cells returns the number of cells of the three maps.
+func (d *Decoder) cells() int {
+	n := 0
+	for _, s := range strides {
+		n += (d.width / s) * (d.height / s)
+	}
+	return n
+}
+
+// add appends a detection, reusing the landmarks of the element that was there.
+func add(dst []Detection, class int, score float32, box Box) []Detection {
+	n := len(dst)
+	if n == cap(dst) {
+		return append(dst, Detection{Class: class, Score: score, Box: box})
+	}
+	dst = dst[:n+1]
+	dst[n] = Detection{Class: class, Score: score, Box: box, Landmarks: dst[n].Landmarks[:0]}
+	return dst
+}
+
+// highest returns the largest value and the first place that has it.
+func highest(v []float32) (at int, value float32) {
+	value = v[0]
+	for i, x := range v {
+		if x > value {
+			at, value = i, x
+		}
+	}
+	return at, value
+}
+
+// highestProduct is highest of k*v, rounded as float32: products can be equal
+// where the values are not.
+func highestProduct(v []float32, k float32) (at int, value float32) {
+	value = k * v[0]
+	for i, x := range v {
+		if p := k * x; p > value {
+			at, value = i, p
+		}
+	}
+	return at, value
+}
