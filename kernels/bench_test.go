@@ -84,3 +84,38 @@ func BenchmarkF32Igemm(b *testing.B) {
 func flops(b *testing.B, perCall int) {
 	b.ReportMetric(float64(perCall)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 }
+
+func BenchmarkF32Dwconv(b *testing.B) {
+	for _, c := range []int{24, 96, 192} {
+		for _, taps := range []int{9, 25} {
+			for _, s := range kernels.Available() {
+				b.Run(fmt.Sprintf("rung=%s/c=%d/taps=%d", s.Name, c, taps), func(b *testing.B) {
+					a := dwconvArgs(c, taps)
+					for b.Loop() {
+						s.F32Dwconv(a)
+					}
+					flops(b, 2*a.Pixels*c*taps)
+				})
+			}
+		}
+	}
+}
+
+// dwconvArgs returns a row of 20 pixels of a square window with stride 1.
+func dwconvArgs(c, taps int) *ref.DwconvF32 {
+	const pixels = 20
+	side := int(math.Sqrt(float64(taps)))
+	width := pixels + side - 1
+	in, w := ones(side*width*c), ones(ref.PackedDwconvF32Len(taps, c))
+	var offsets []int32
+	for p := range pixels {
+		for t := range taps {
+			offsets = append(offsets, int32(4*c*(t/side*width+p+t%side)))
+		}
+	}
+	inf := float32(math.Inf(1))
+	return &ref.DwconvF32{
+		In: ptr(in), Zero: ptr(in), Offsets: &offsets[0], W: ptr(w), Out: ptr(ones(pixels * c)),
+		OutStride: 4 * c, WStride: 4 * ref.DwconvWidth(c), Pixels: pixels, Taps: taps, C: c, Min: -inf, Max: inf,
+	}
+}

@@ -26,4 +26,24 @@ func avx2(s *Set) {
 	s.F32MR, s.F32NR = amd64.F32MR, amd64.F32NR
 	s.F32Dwconv = amd64.F32Dwconv
 	s.F32MaxPool, s.F32AvgPool = amd64.F32MaxPool, amd64.F32AvgPool
+	s.F32Unary = [NumUnary]func(dst, src []float32, p, q float32){
+		Clamp:       amd64.F32Clamp,
+		LeakyRelu:   amd64.F32LeakyRelu,
+		Sigmoid:     amd64.F32Sigmoid,
+		SiLU:        amd64.F32SiLU,
+		HardSigmoid: amd64.F32HardSigmoid,
+		HardSwish:   amd64.F32HardSwish,
+		Tanh:        amd64.F32Tanh,
+		Exp:         amd64.F32Exp,
+		Affine:      amd64.F32Affine,
+	}
+	s.F32Binary = [NumBinary]func(dst, a, b []float32){
+		Add: amd64.F32Add, Sub: amd64.F32Sub, Mul: amd64.F32Mul, Div: amd64.F32Div,
+		Min: amd64.F32Minimum, Max: amd64.F32Maximum, PRelu: amd64.F32PRelu,
+	}
+	s.F32BinaryScalar = [NumBinary]func(dst, a []float32, b float32){
+		Add: amd64.F32AddScalar, Sub: amd64.F32SubScalar, Mul: amd64.F32MulScalar, Div: amd64.F32DivScalar,
+		Min: amd64.F32MinimumScalar, Max: amd64.F32MaximumScalar, PRelu: amd64.F32PReluScalar,
+	}
+	s.F32Lerp, s.F32Max, s.F32ExpSum = amd64.F32Lerp, amd64.F32Max, amd64.F32ExpSum
 }

@@ -59,7 +59,7 @@ type steps struct {
 	pixel func(w *window)
 }
 
-// generate emits the loops: pixels, blocks of 4, 2 and 1 vectors and one of
+// generate emits the loops: pixels, blocks of 4 to 1 vectors and one of
 // missing channels, taps.
 func (w *window) generate(s steps) {
 	w.in, w.off, w.taps = w.args.load("In"), w.args.load("Offsets"), w.args.load("Taps")
@@ -70,7 +70,7 @@ func (w *window) generate(s steps) {
 
 	Label("pixel")
 	XORQ(w.c, w.c)
-	for _, vectors := range []int{4, 2, 1} {
+	for _, vectors := range []int{4, 3, 2, 1} {
 		name := fmt.Sprintf("block%d", vectors)
 		limit := GP64()
 		Label(name)

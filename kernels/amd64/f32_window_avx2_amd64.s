@@ -71,6 +71,47 @@ block4Test:
 	JMP     block4
 
 block4End:
+block3:
+	LEAQ    96(R11), BX
+	CMPQ    BX, R10
+	JGT     block3End
+	LEAQ    (CX)(R11*1), BX
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	VMOVUPS 64(BX), Y4
+	XORQ    R13, R13
+	JMP     block3Test
+
+block3Tap:
+	MOVLQSX     (DI)(R13*4), R14
+	LEAQ        (SI)(R14*1), R15
+	TESTQ       R14, R14
+	CMOVQLT     8(AX), R15
+	ADDQ        DX, BX
+	VMOVUPS     (BX), Y5
+	VFMADD231PS (R15)(R11*1), Y5, Y2
+	VMOVUPS     32(BX), Y5
+	VFMADD231PS 32(R15)(R11*1), Y5, Y3
+	VMOVUPS     64(BX), Y5
+	VFMADD231PS 64(R15)(R11*1), Y5, Y4
+	INCQ        R13
+
+block3Test:
+	CMPQ    R13, R8
+	JLT     block3Tap
+	VMAXPS  Y2, Y0, Y2
+	VMINPS  Y2, Y1, Y2
+	VMAXPS  Y3, Y0, Y3
+	VMINPS  Y3, Y1, Y3
+	VMAXPS  Y4, Y0, Y4
+	VMINPS  Y4, Y1, Y4
+	VMOVUPS Y2, (R9)(R11*1)
+	VMOVUPS Y3, 32(R9)(R11*1)
+	VMOVUPS Y4, 64(R9)(R11*1)
+	ADDQ    $0x00000060, R11
+	JMP     block3
+
+block3End:
 block2:
 	LEAQ    64(R11), BX
 	CMPQ    BX, R10
@@ -297,6 +338,47 @@ block4Test:
 	JMP     block4
 
 block4End:
+block3:
+	LEAQ    96(R8), R10
+	CMPQ    R10, DI
+	JGT     block3End
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	XORQ    R10, R10
+	JMP     block3Test
+
+block3Tap:
+	MOVLQSX (DX)(R10*4), R11
+	LEAQ    (CX)(R11*1), R12
+	TESTQ   R11, R11
+	JLT     block3Next
+	VMOVUPS (R12)(R8*1), Y4
+	VMAXPS  Y1, Y4, Y1
+	VCMPPS  $0x03, Y4, Y4, Y4
+	VORPS   Y4, Y1, Y1
+	VMOVUPS 32(R12)(R8*1), Y4
+	VMAXPS  Y2, Y4, Y2
+	VCMPPS  $0x03, Y4, Y4, Y4
+	VORPS   Y4, Y2, Y2
+	VMOVUPS 64(R12)(R8*1), Y4
+	VMAXPS  Y3, Y4, Y3
+	VCMPPS  $0x03, Y4, Y4, Y4
+	VORPS   Y4, Y3, Y3
+
+block3Next:
+	INCQ R10
+
+block3Test:
+	CMPQ    R10, BX
+	JLT     block3Tap
+	VMOVUPS Y1, (SI)(R8*1)
+	VMOVUPS Y2, 32(SI)(R8*1)
+	VMOVUPS Y3, 64(SI)(R8*1)
+	ADDQ    $0x00000060, R8
+	JMP     block3
+
+block3End:
 block2:
 	LEAQ    64(R8), R10
 	CMPQ    R10, DI
@@ -492,6 +574,42 @@ block4Test:
 	JMP          block4
 
 block4End:
+block3:
+	LEAQ   96(R9), R11
+	CMPQ   R11, R8
+	JGT    block3End
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	XORQ   R11, R11
+	JMP    block3Test
+
+block3Tap:
+	MOVLQSX (BX)(R11*4), R12
+	LEAQ    (DX)(R12*1), R13
+	TESTQ   R12, R12
+	JLT     block3Next
+	VADDPS  (R13)(R9*1), Y0, Y0
+	VADDPS  32(R13)(R9*1), Y1, Y1
+	VADDPS  64(R13)(R9*1), Y2, Y2
+
+block3Next:
+	INCQ R11
+
+block3Test:
+	CMPQ         R11, SI
+	JLT          block3Tap
+	VBROADCASTSS (CX), Y3
+	VMULPS       Y3, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y0, (DI)(R9*1)
+	VMOVUPS      Y1, 32(DI)(R9*1)
+	VMOVUPS      Y2, 64(DI)(R9*1)
+	ADDQ         $0x00000060, R9
+	JMP          block3
+
+block3End:
 block2:
 	LEAQ   64(R9), R11
 	CMPQ   R11, R8

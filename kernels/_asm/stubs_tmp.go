@@ -1,5 +1,0 @@
-package main
-
-func unaries()    {}
-func binaries()   {}
-func reductions() {}
