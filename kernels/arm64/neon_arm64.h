@@ -22,6 +22,10 @@
 #define VFNEG_S4(n, d) WORD $(0x6EA0F800|((n)<<5)|(d))
 #define VFRINTN_S4(n, d) WORD $(0x4E218800|((n)<<5)|(d))
 
+// d = 1/n to 8 bits; 2 - n*m fused, the Newton step of 1/n
+#define VFRECPE_S4(n, d) WORD $(0x4EA1D800|((n)<<5)|(d))
+#define VFRECPS_S4(m, n, d) WORD $(0x4E20FC00|((m)<<16)|((n)<<5)|(d))
+
 // d = int32(n), ties to even, saturating; 0 where n is NaN
 #define VFCVTNS_S4(n, d) WORD $(0x4E21A800|((n)<<5)|(d))
 

@@ -61,10 +61,21 @@ var expCode = []string{
 // expLocals are the registers of expCode beside x.
 var expLocals = []string{"n", "t", "u"}
 
+// reciprocal replaces x, at least 1 or NaN, by 1/x and needs t and u: an
+// estimate of 8 bits and two Newton steps, which small cores pipeline and a
+// division they do not.
+var reciprocal = []string{
+	"// x = 1/x",
+	"VFRECPE_S4({x}, {t})",
+	"VFRECPS_S4({t}, {x}, {u})",
+	"VFMUL_S4({u}, {t}, {t})",
+	"VFRECPS_S4({t}, {x}, {u})",
+	"VFMUL_S4({u}, {t}, {x})",
+}
+
 // tanhConsts are the further constants of tanh; the polynomial is tanhf's in
 // the Cephes library.
 var tanhConsts = []constant{
-	number("two", 2),
 	number("small", 0.625),
 	{"sign", 1 << 31, "sign bit"},
 	number("d0", -3.33332819422e-1),
@@ -92,19 +103,14 @@ var unaries = []elementwise{
 	},
 	{
 		name: "Sigmoid", doc: "1 / (1 + exp(-x))",
-		srcs: []string{"x"}, locals: expLocals, consts: expConsts, unroll: 2, result: "x",
-		code: slices.Concat([]string{"VFNEG_S4({x}, {x})"}, expCode, []string{
-			"VFADD_S4({one}, {x}, {x})",
-			"VFDIV_S4({x}, {one}, {x})",
-		}),
+		srcs: []string{"x"}, locals: expLocals, consts: expConsts, unroll: 4, result: "x",
+		code: slices.Concat([]string{"VFNEG_S4({x}, {x})"}, expCode, []string{"VFADD_S4({one}, {x}, {x})"}, reciprocal),
 	},
 	{
 		name: "SiLU", doc: "x / (1 + exp(-p*x))",
 		srcs: []string{"v"}, locals: append(expLocals, "x"), params: []string{"p"}, consts: expConsts, unroll: 2, result: "x",
-		code: slices.Concat([]string{"VFMUL_S4({p}, {v}, {x})", "VFNEG_S4({x}, {x})"}, expCode, []string{
-			"VFADD_S4({one}, {x}, {x})",
-			"VFDIV_S4({x}, {v}, {x})",
-		}),
+		code: slices.Concat([]string{"VFMUL_S4({p}, {v}, {x})", "VFNEG_S4({x}, {x})"}, expCode,
+			[]string{"VFADD_S4({one}, {x}, {x})"}, reciprocal, []string{"VFMUL_S4({v}, {x}, {x})"}),
 	},
 	{
 		name: "HardSigmoid", doc: "min(max(p*x + q, 0), 1) // the product rounded",
@@ -119,10 +125,9 @@ var unaries = []elementwise{
 	{
 		name: "Tanh", doc: "|x| < 0.625 ? polynomial(x) : copysign(1 - 2/(exp(|2x|)+1), x)",
 		srcs: []string{"v"}, locals: append(expLocals, "x"), consts: slices.Concat(expConsts, tanhConsts), unroll: 2, result: "n",
-		code: slices.Concat([]string{"VFABS_S4({v}, {x})", "VFADD_S4({x}, {x}, {x})"}, expCode, []string{
-			"// x = copysign(1 - 2/(x+1), v)",
-			"VFADD_S4({one}, {x}, {x})",
-			"VFDIV_S4({x}, {two}, {x})",
+		code: slices.Concat([]string{"VFABS_S4({v}, {x})", "VFADD_S4({x}, {x}, {x})"}, expCode, []string{"VFADD_S4({one}, {x}, {x})"}, reciprocal, []string{
+			"// x = copysign(1 - 2·x, v)",
+			"VFADD_S4({x}, {x}, {x})",
 			"VFSUB_S4({x}, {one}, {x})",
 			"VBIT V{sign}.B16, V{v}.B16, V{x}.B16",
 			"// u = v + v·n·(d0 + n·(d1 + n·(d2 + n·(d3 + n·d4)))), n = v²",
@@ -146,7 +151,7 @@ var unaries = []elementwise{
 	},
 	{
 		name: "Exp", doc: "exp(x)",
-		srcs: []string{"x"}, locals: expLocals, consts: expConsts, unroll: 2, result: "x",
+		srcs: []string{"x"}, locals: expLocals, consts: expConsts, unroll: 4, result: "x",
 		code: expCode,
 	},
 	{

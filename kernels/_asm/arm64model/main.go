@@ -1,0 +1,172 @@
+// Command arm64model estimates the speed of the NEON kernels without an Arm
+// machine: it builds them, cuts the largest inner loop out of each function,
+// and has llvm-mca count the cycles of one pass on a model of a core. The
+// model has no caches and no memory. It prints a Markdown table.
+//
+// Run it with go run -C kernels/_asm ./arm64model. It needs
+// aarch64-linux-gnu-objdump (binutils-aarch64-linux-gnu) and llvm-mca-19
+// (llvm-19).
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// core is a processor model of LLVM and the fused multiply-adds of one
+// float32 that it starts each cycle.
+type core struct {
+	name string
+	peak float64
+}
+
+// LLVM models cortex-a72, a76 and a78 alike, as a Cortex-A57; neoverse-n1 is
+// the nearest model of a Cortex-A76.
+var cores = []core{{"cortex-a72", 4}, {"neoverse-n1", 8}}
+
+// kernel is a function and the work of one pass of its largest inner loop.
+type kernel struct {
+	function string
+	work     int
+	unit     string
+}
+
+func kernels() []kernel {
+	var ks []kernel
+	for m := 1; m <= 8; m++ {
+		ks = append(ks, kernel{fmt.Sprintf("f32GemmNEON%dx8", m), 4 * 8 * m, "MAC"})
+	}
+	ks = append(ks, kernel{"f32IgemmNEON8x8", 4 * 8 * 8, "MAC"}, kernel{"f32DwconvNEON", 4 * 16, "MAC"},
+		kernel{"f32MaxPoolNEON", 16, "element"}, kernel{"f32AvgPoolNEON", 16, "element"},
+		kernel{"f32AddNEON", 16, "element"}, kernel{"f32MaxNEON", 16, "element"}, kernel{"f32ClampNEON", 16, "element"},
+		kernel{"f32HardSwishNEON", 16, "element"})
+	for _, f := range []string{"Exp", "Sigmoid", "SiLU", "Tanh", "ExpSum"} {
+		ks = append(ks, kernel{"f32" + f + "NEON", 8, "element"})
+	}
+	return ks
+}
+
+func main() {
+	log.SetFlags(0)
+	dir, err := os.MkdirTemp("", "arm64model")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	bin := filepath.Join(dir, "kernels.test")
+	build := exec.Command("go", "test", "-c", "-o", bin, ".")
+	build.Dir = ".."
+	build.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		log.Fatalf("go test -c: %v\n%s", err, out)
+	}
+	fmt.Print("| loop | instructions |")
+	for _, c := range cores {
+		fmt.Printf(" %s: cycles | per cycle | of peak |", c.name)
+	}
+	fmt.Println("\n|---|--:|" + strings.Repeat("--:|--:|--:|", len(cores)))
+	for _, k := range kernels() {
+		loop := innerLoop(bin, k.function)
+		fmt.Printf("| `%s` | %d |", k.function, len(loop))
+		for _, c := range cores {
+			cycles := (simulate(loop, c.name, 300) - simulate(loop, c.name, 100)) / 200
+			rate, share := float64(k.work)/cycles, ""
+			if k.unit == "MAC" {
+				share = fmt.Sprintf("%.0f %%", 100*rate/c.peak)
+			}
+			fmt.Printf(" %.1f | %.2f %s | %s |", cycles, rate, k.unit, share)
+		}
+		fmt.Println()
+	}
+}
+
+// instruction is a line of the disassembly; target is where a branch goes.
+type instruction struct {
+	address, target uint64
+	text            string
+}
+
+var (
+	line   = regexp.MustCompile(`^ *([0-9a-f]+):\t(.+)$`)
+	branch = regexp.MustCompile(`^(?:b\.\w+|cbn?z|tbn?z).*?([0-9a-f]+) <`)
+)
+
+// innerLoop returns the longest loop of a function that has no loop inside,
+// with branches made relative.
+func innerLoop(bin, function string) []string {
+	symbol := "github.com/edgecam/edgecam/kernels/arm64." + function + ".abi0"
+	out, err := exec.Command("aarch64-linux-gnu-objdump", "-d", "--no-show-raw-insn", "--disassemble="+symbol, bin).Output()
+	if err != nil {
+		log.Fatalf("aarch64-linux-gnu-objdump: %v", err)
+	}
+	var code []instruction
+	for l := range strings.Lines(string(out)) {
+		m := line.FindStringSubmatch(strings.TrimRight(l, "\n"))
+		if m == nil {
+			continue
+		}
+		in := instruction{text: m[2]}
+		in.address = parseHex(m[1])
+		if b := branch.FindStringSubmatch(in.text); b != nil {
+			in.target = parseHex(b[1])
+			in.text = in.text[:strings.LastIndex(in.text, b[1]+" <")] + "#4"
+		}
+		code = append(code, in)
+	}
+	var best []string
+	for end, in := range code {
+		if in.target == 0 || in.target > in.address {
+			continue
+		}
+		start := end - int(in.address-in.target)/4
+		var loop []string
+		inner := true
+		for i := start; i <= end; i++ {
+			loop = append(loop, code[i].text)
+			inner = inner && (i == end || code[i].target == 0 || code[i].target > code[i].address)
+		}
+		if inner && len(loop) > len(best) {
+			best = loop
+		}
+	}
+	if best == nil {
+		log.Fatalf("%s has no loop in %s", function, bin)
+	}
+	return best
+}
+
+func parseHex(s string) uint64 {
+	n, err := strconv.ParseUint(s, 16, 64)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return n
+}
+
+// simulate returns the cycles of a number of passes.
+func simulate(loop []string, cpu string, passes int) float64 {
+	cmd := exec.Command("llvm-mca-19", "-mtriple=aarch64", "-mcpu="+cpu, fmt.Sprintf("-iterations=%d", passes))
+	cmd.Stdin = strings.NewReader(strings.Join(loop, "\n") + "\n")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		log.Fatalf("llvm-mca-19: %v\n%s", err, stderr.Bytes())
+	}
+	m := regexp.MustCompile(`Total Cycles: +(\d+)`).FindSubmatch(out)
+	if m == nil {
+		log.Fatalf("llvm-mca-19 printed no cycles:\n%s", out)
+	}
+	n, err := strconv.Atoi(string(m[1]))
+	if err != nil {
+		log.Fatal(err)
+	}
+	return float64(n)
+}
