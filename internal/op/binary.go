@@ -103,20 +103,21 @@ func (b *Binary) Infer(in []*graph.Value) ([]tensor.Type, error) {
 	if x.DType != y.DType && b.Kind != Pow {
 		return nil, fmt.Errorf("%v of different types, %v and %v", b.Kind, x.DType, y.DType)
 	}
-	out := tensor.Type{DType: x.DType}
+	d := x.DType
 	if b.Kind >= Equal {
-		out.DType = tensor.Bool
+		d = tensor.Bool
 	}
 	if b.Legacy || b.Kind == PRelu {
 		if !fitsInto(y.Shape, x.Shape, b.shift(x.Shape, y.Shape)) {
 			return nil, fmt.Errorf("shape %v does not broadcast to %v: %w", y.Shape, x.Shape, ErrShape)
 		}
-		out.Shape = x.Shape.Clone()
-		return []tensor.Type{out}, nil
+		return typed(d, x.Shape)
 	}
-	var err error
-	out.Shape, err = broadcastShape(x.Shape, y.Shape)
-	return []tensor.Type{out}, err
+	s, err := broadcastShape(x.Shape, y.Shape)
+	if err != nil {
+		return nil, err
+	}
+	return typed(d, s)
 }
 
 // takes reports whether the function is defined on a type.

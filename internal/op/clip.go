@@ -41,7 +41,7 @@ func (c *Clip) Infer(in []*graph.Value) ([]tensor.Type, error) {
 			return nil, fmt.Errorf("limit %d is %v, want one element of %v", i+1, v.Type, t.DType)
 		}
 	}
-	return []tensor.Type{{DType: t.DType, Shape: t.Shape.Clone()}}, nil
+	return typed(t.DType, t.Shape)
 }
 
 // InPlace implements InPlacer.

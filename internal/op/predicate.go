@@ -41,7 +41,7 @@ func oneInput(in []*graph.Value, ok func(tensor.DType) bool, d tensor.DType) ([]
 	if d == tensor.Invalid {
 		d = t.DType
 	}
-	return []tensor.Type{{DType: d, Shape: t.Shape.Clone()}}, nil
+	return typed(d, t.Shape)
 }
 
 // Infer implements graph.Op.

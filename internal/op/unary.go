@@ -156,7 +156,7 @@ func (u *Unary) Infer(in []*graph.Value) ([]tensor.Type, error) {
 	default:
 		return nil, fmt.Errorf("%v of %v: %w", u.Kind, d, ErrUnsupported)
 	}
-	return []tensor.Type{{DType: t.DType, Shape: t.Shape.Clone()}}, nil
+	return typed(t.DType, t.Shape)
 }
 
 // InPlace implements InPlacer.

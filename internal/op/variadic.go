@@ -49,7 +49,7 @@ func (v *Variadic) Infer(in []*graph.Value) ([]tensor.Type, error) {
 		}
 		out.Shape = s
 	}
-	return []tensor.Type{out}, nil
+	return typed(out.DType, out.Shape)
 }
 
 // InPlace implements InPlacer.
@@ -147,7 +147,10 @@ func (o *Where) Infer(in []*graph.Value) ([]tensor.Type, error) {
 	if err == nil {
 		s, err = broadcastShape(s, c.Shape)
 	}
-	return []tensor.Type{{DType: x.DType, Shape: s}}, err
+	if err != nil {
+		return nil, err
+	}
+	return typed(x.DType, s)
 }
 
 // InPlace implements InPlacer.
