@@ -1,0 +1,13 @@
+package op_test
+
+import (
+	"testing"
+
+	"github.com/edgecam/edgecam/internal/optest"
+)
+
+func TestNetNodeCases(t *testing.T) {
+	optest.RunNodeCases(t, optest.NodeCases(t),
+		"AveragePool", "Conv", "ConvTranspose", "Einsum", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "GridSample",
+		"LpPool", "MatMul", "MaxPool", "Resize", "RoiAlign", "Upsample")
+}
