@@ -1,6 +1,7 @@
 package op
 
 import (
+	"github.com/edgecam/edgecam/internal/graph"
 	"github.com/edgecam/edgecam/internal/tensor"
 	"github.com/edgecam/edgecam/kernels"
 )
@@ -18,6 +19,12 @@ type Preparer interface {
 // splitting cost nothing.
 type Pitcher interface {
 	Pitched() (in, out bool)
+}
+
+// Counter is implemented by operators made of multiply-adds.
+type Counter interface {
+	// MACs returns how many, for inputs and outputs of these types.
+	MACs(in, out []*graph.Value) int64
 }
 
 // Step is one part of an operator's execution: Tiles independent pieces of

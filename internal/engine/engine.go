@@ -1,0 +1,360 @@
+// Package engine turns a lowered graph into a session: it plans every buffer
+// in one arena, prepares the steps, and runs them on the worker pool of the
+// process.
+//
+// It does not rewrite graphs (package pass does) and knows operators only by
+// the interfaces of package op.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/edgecam/edgecam/internal/graph"
+	"github.com/edgecam/edgecam/internal/op"
+	"github.com/edgecam/edgecam/internal/tensor"
+	"github.com/edgecam/edgecam/kernels"
+)
+
+// ErrMemory is wrapped by errors about a plan that needs more memory than its
+// limit allows.
+var ErrMemory = errors.New("memory limit exceeded")
+
+// ErrClosed is returned by Run after Close.
+var ErrClosed = errors.New("session is closed")
+
+// ErrBusy is returned by Run while another Run of the same session is under
+// way.
+var ErrBusy = errors.New("session is already running: use one session per goroutine")
+
+// DefaultMemoryLimit bounds the arena, and each folded constant, where no
+// other limit is given.
+const DefaultMemoryLimit = 1 << 30
+
+// Options configures a session. The zero value works.
+type Options struct {
+	Threads     int          // workers, the caller included; 0: GOMAXPROCS, at most the performance cores
+	NoSpin      bool         // helpers sleep between steps instead of spinning: slower, cooler
+	MemoryLimit int          // bytes of the arena; 0: DefaultMemoryLimit
+	Kernels     *kernels.Set // nil: kernels.Select
+	Profile     bool         // time every step
+	Cache       *Cache       // packed weights shared with other sessions of the model; nil: none
+}
+
+// Cache holds packed weights and offset tables that the sessions of one model
+// share. It is safe for concurrent use; the zero value is ready.
+type Cache struct {
+	mu      sync.Mutex
+	entries map[any]*cacheEntry
+}
+
+type cacheEntry struct {
+	once  sync.Once
+	value any
+}
+
+func (c *Cache) get(key any, build func() any) any {
+	c.mu.Lock()
+	if c.entries == nil {
+		c.entries = map[any]*cacheEntry{}
+	}
+	e := c.entries[key]
+	if e == nil {
+		e = &cacheEntry{}
+		c.entries[key] = e
+	}
+	c.mu.Unlock()
+	e.once.Do(func() { e.value = build() })
+	return e.value
+}
+
+// Port is an input or output of a session.
+type Port struct {
+	Name string
+	Type tensor.Type
+}
+
+// step is one prepared part of a node, or a node that evaluates itself.
+type step struct {
+	op.Step
+	node    *graph.Node
+	time    time.Duration
+	dynamic *dynamicStep
+	eval    op.Evaluator
+	in, out []*tensor.Tensor
+}
+
+// Session runs one lowered graph. It owns an arena and is used by one
+// goroutine at a time; sessions of the same graph may run concurrently.
+type Session struct {
+	mu      sync.Mutex
+	g       *graph.Graph
+	opt     Options
+	arena   []byte
+	tensors map[*graph.Value]*tensor.Tensor
+	inputs  map[string]*tensor.Tensor
+	outputs map[string]*tensor.Tensor
+	steps   []step
+	scratch op.Scratch
+	weights int
+	closed  bool
+}
+
+// New plans and prepares a session for a lowered graph. Every error of a
+// model shows here; Run reports only cancellation and contents that no plan
+// can foresee, such as an index out of range.
+func New(g *graph.Graph, opt Options) (s *Session, err error) {
+	defer recovered("planning", &err)
+	if opt.Kernels == nil {
+		if opt.Kernels, err = kernels.Select(); err != nil {
+			return nil, err
+		}
+	}
+	if opt.Threads <= 0 {
+		opt.Threads = min(runtime.GOMAXPROCS(0), performanceCores())
+	}
+	opt.Threads = min(opt.Threads, runtime.GOMAXPROCS(0))
+	if opt.MemoryLimit <= 0 {
+		opt.MemoryLimit = DefaultMemoryLimit
+	}
+	if opt.Cache == nil {
+		opt.Cache = &Cache{}
+	}
+	s = &Session{g: g, opt: opt, inputs: map[string]*tensor.Tensor{}, outputs: map[string]*tensor.Tensor{}}
+	p, err := plan(g, opt.MemoryLimit)
+	if err != nil {
+		return nil, err
+	}
+	s.arena = alignedBytes(p.size)
+	s.tensors = p.bind(s.arena)
+	for _, v := range g.Inputs {
+		s.inputs[v.Name] = s.tensors[v]
+		if v.Const != nil {
+			copy(s.tensors[v].Data, v.Const.Bytes())
+		}
+	}
+	for _, v := range g.Outputs {
+		t := s.tensors[v]
+		if v.Const != nil {
+			t = v.Const.Clone()
+		}
+		s.outputs[v.Name] = t
+	}
+	counted := map[*tensor.Tensor]bool{}
+	for _, n := range g.Nodes {
+		if err := s.prepare(n); err != nil {
+			return nil, fmt.Errorf("node %s: %w", n.Label(), err)
+		}
+		for _, v := range n.In {
+			if v != nil && v.Const != nil && !counted[v.Const] {
+				counted[v.Const] = true
+				s.weights += len(v.Const.Bytes())
+			}
+		}
+	}
+	s.scratch.Buf = alignedBytes(s.scratch.Stride * opt.Threads)
+	return s, nil
+}
+
+// recovered turns a panic into an error: no panic of an operator may leave
+// the package.
+func recovered(doing string, err *error) {
+	if r := recover(); r != nil {
+		buf := make([]byte, 2048)
+		buf = buf[:runtime.Stack(buf, false)]
+		*err = fmt.Errorf("internal error while %s: %v (please report it with the model)\n%s", doing, r, buf)
+	}
+}
+
+// bound returns the tensors of values, constants included.
+func (s *Session) bound(vs []*graph.Value) []*tensor.Tensor {
+	ts := make([]*tensor.Tensor, len(vs))
+	for i, v := range vs {
+		switch {
+		case v == nil:
+		case v.Const != nil && s.tensors[v] == nil:
+			ts[i] = v.Const
+		default:
+			ts[i] = s.tensors[v]
+		}
+	}
+	return ts
+}
+
+// prepare appends the steps of a node.
+func (s *Session) prepare(n *graph.Node) error {
+	in, out := s.bound(n.In), s.bound(n.Out)
+	if dynamicNode(n) {
+		s.steps = append(s.steps, newDynamicStep(n, in, out))
+		return nil
+	}
+	if p, ok := n.Op.(op.Preparer); ok {
+		env := &op.Env{In: in, Out: out, Kernels: s.opt.Kernels, Threads: s.opt.Threads, Shared: s.opt.Cache.get, Scratch: s.scratchFor}
+		for _, v := range n.In {
+			env.Const = append(env.Const, v != nil && v.Const != nil)
+		}
+		steps, err := p.Prepare(env)
+		if err != nil {
+			return err
+		}
+		if steps != nil {
+			for _, st := range steps {
+				s.steps = append(s.steps, step{Step: st, node: n})
+			}
+			return nil
+		}
+	}
+	if o := n.Op; o != nil {
+		if _, ok := o.(*op.View); ok && out[0].Elems() > 0 && in[0].Elems() > 0 && &in[0].Data[0] == &out[0].Data[0] {
+			return nil
+		}
+	}
+	e, ok := n.Op.(op.Evaluator)
+	if !ok {
+		return fmt.Errorf("%T has no evaluation: %w", n.Op, op.ErrUnsupported)
+	}
+	s.steps = append(s.steps, step{Step: op.Step{Kernel: "reference", Tiles: 1}, node: n, eval: e, in: in, out: out})
+	return nil
+}
+
+// scratchFor makes room for n bytes in every worker's scratch memory. The
+// handle is filled when all steps are prepared.
+func (s *Session) scratchFor(n int) *op.Scratch {
+	s.scratch.Stride = max(s.scratch.Stride, (n+63)&^63)
+	return &s.scratch
+}
+
+// Inputs lists the inputs with their types.
+func (s *Session) Inputs() []Port { return ports(s.g.Inputs) }
+
+// Outputs lists the outputs with their types. Extents of a data-dependent
+// output are upper bounds.
+func (s *Session) Outputs() []Port { return ports(s.g.Outputs) }
+
+func ports(vs []*graph.Value) []Port {
+	ps := make([]Port, len(vs))
+	for i, v := range vs {
+		ps[i] = Port{v.Name, v.Type}
+	}
+	return ps
+}
+
+// Input returns the tensor to fill before Run, nil if there is no input of
+// that name. Its contents stay until they are overwritten by the caller.
+func (s *Session) Input(name string) *tensor.Tensor { return s.inputs[name] }
+
+// Output returns the tensor that Run fills, nil if there is no output of that
+// name. It is valid until the next Run; its Shape holds actual extents.
+func (s *Session) Output(name string) *tensor.Tensor { return s.outputs[name] }
+
+// ArenaBytes returns the size of the planned arena.
+func (s *Session) ArenaBytes() int { return len(s.arena) }
+
+// WeightBytes returns the size of the constants that nodes read.
+func (s *Session) WeightBytes() int { return s.weights }
+
+// Threads returns the number of workers a Run uses at most.
+func (s *Session) Threads() int { return s.opt.Threads }
+
+// Kernels returns the name of the rung in use.
+func (s *Session) Kernels() string { return s.opt.Kernels.Name }
+
+// Close makes further Runs fail. It waits for one under way.
+func (s *Session) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+}
+
+// Run computes the outputs from the inputs. It allocates nothing. The context
+// is looked at between steps.
+func (s *Session) Run(ctx context.Context) (err error) {
+	if !s.mu.TryLock() {
+		return ErrBusy
+	}
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	defer recovered("running", &err)
+	crew := workers.enter(s.opt.Threads, s.opt.NoSpin)
+	defer crew.leave()
+	done := ctx.Done()
+	for i := range s.steps {
+		if done != nil {
+			select {
+			case <-done:
+				return ctx.Err()
+			default:
+			}
+		}
+		st := &s.steps[i]
+		var start time.Time
+		if s.opt.Profile {
+			start = time.Now()
+		}
+		switch {
+		case st.dynamic != nil:
+			err = st.dynamic.run()
+		case st.eval != nil:
+			err = st.eval.Eval(st.in, st.out)
+		default:
+			err = crew.run(&st.Step)
+		}
+		if err != nil {
+			return fmt.Errorf("node %s: %w", st.node.Label(), err)
+		}
+		if s.opt.Profile {
+			st.time += time.Since(start)
+		}
+	}
+	return nil
+}
+
+// StepTime is one line of a profile.
+type StepTime struct {
+	Node, Op, Kernel string
+	Shape            string // of the first output
+	Time             time.Duration
+	MACs             int64
+}
+
+// Profile returns the time spent in each step since the session was made or
+// the last ResetProfile, in order of execution.
+func (s *Session) Profile() []StepTime {
+	ps := make([]StepTime, len(s.steps))
+	for i := range s.steps {
+		st := &s.steps[i]
+		ps[i] = StepTime{Node: st.node.Name, Op: st.node.Type, Kernel: st.Kernel, Time: st.time, Shape: st.node.Out[0].Type.Shape.String()}
+		if m, ok := st.node.Op.(op.Counter); ok {
+			ps[i].MACs = m.MACs(st.node.In, st.node.Out)
+		}
+	}
+	return ps
+}
+
+// ResetProfile sets all times of the profile to zero.
+func (s *Session) ResetProfile() {
+	for i := range s.steps {
+		s.steps[i].time = 0
+	}
+}
+
+// MACs returns the multiply-adds of the convolutions and matrix products.
+func (s *Session) MACs() int64 { return MACs(s.g) }
+
+// MACs returns the multiply-adds of the convolutions and matrix products of a
+// bound or lowered graph.
+func MACs(g *graph.Graph) int64 {
+	var sum int64
+	for _, n := range g.Nodes {
+		if m, ok := n.Op.(op.Counter); ok {
+			sum += m.MACs(n.In, n.Out)
+		}
+	}
+	return sum
+}

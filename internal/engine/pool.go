@@ -1,0 +1,232 @@
+package engine
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/edgecam/edgecam/internal/op"
+	"github.com/edgecam/edgecam/kernels"
+)
+
+// serialCost is the work, in multiply-adds, below which a step is not worth
+// sharing: about 20 microseconds.
+const serialCost = 1 << 17
+
+// parkAfter is how long an idle helper spins behind the end of a frame before
+// it sleeps. Within a frame it spins until the frame ends.
+const parkAfter = 50 * time.Microsecond
+
+// pool is the one worker pool of the process. Its helpers serve one Run at a
+// time; a Run that finds them taken computes on its caller.
+//
+// Tiles are claimed from one word: a 24-bit epoch that names the step, the
+// number of its tiles, and the next tile. A helper that comes late finds
+// another epoch or no tile left, so it can never run a tile of a step that is
+// over; a helper that is not scheduled at all costs nothing, since the caller
+// claims tiles itself.
+type pool struct {
+	owner   sync.Mutex // held by the Run that has the helpers
+	helpers []*helper
+	active  atomic.Bool  // a frame is under way and helpers spin
+	limit   atomic.Int32 // helpers that may take part in it
+	word    atomic.Uint64
+	step    atomic.Pointer[op.Step]
+	done    atomic.Int32
+	failure atomic.Pointer[error]
+	epoch   uint64
+}
+
+const (
+	tileBits = 20
+	tileMask = 1<<tileBits - 1
+)
+
+// helper is one goroutine of the pool.
+type helper struct {
+	id     int // its worker number, from 1
+	wake   chan struct{}
+	parked atomic.Bool
+}
+
+var workers pool
+
+// crew is the pool as one Run sees it: alone is set where it has no helpers.
+type crew struct {
+	p     *pool
+	alone bool
+	spin  bool
+}
+
+// enter takes the helpers for a frame and wakes them.
+func (p *pool) enter(threads int, noSpin bool) crew {
+	if threads <= 1 || !p.owner.TryLock() {
+		return crew{p: p, alone: true}
+	}
+	for len(p.helpers) < threads-1 {
+		h := &helper{id: len(p.helpers) + 1, wake: make(chan struct{}, 1)}
+		h.parked.Store(true)
+		p.helpers = append(p.helpers, h)
+		go p.serve(h)
+	}
+	p.limit.Store(int32(threads - 1))
+	c := crew{p: p, spin: !noSpin}
+	if c.spin {
+		p.active.Store(true)
+		c.wake()
+	}
+	return c
+}
+
+// leave gives the helpers back.
+func (c crew) leave() {
+	if c.alone {
+		return
+	}
+	c.p.active.Store(false)
+	c.p.owner.Unlock()
+}
+
+// wake wakes the helpers that sleep.
+func (c crew) wake() {
+	for _, h := range c.p.helpers[:c.p.limit.Load()] {
+		if h.parked.Load() {
+			select {
+			case h.wake <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// run computes every tile of a step.
+func (c crew) run(s *op.Step) error {
+	if c.alone || s.Tiles < 2 || s.Cost < serialCost {
+		for t := range s.Tiles {
+			s.Run(0, t)
+		}
+		return nil
+	}
+	p := c.p
+	p.done.Store(0)
+	p.step.Store(s)
+	p.epoch = (p.epoch + 1) & (1<<24 - 1)
+	p.word.Store(p.epoch<<(2*tileBits) | uint64(min(s.Tiles, tileMask))<<tileBits)
+	if !c.spin {
+		c.wake()
+	}
+	p.work(0)
+	for i := 0; int(p.done.Load()) < min(s.Tiles, tileMask); i++ {
+		relax(i)
+	}
+	for t := tileMask; t < s.Tiles; t++ { // beyond what a word can count
+		s.Run(0, t)
+	}
+	if f := p.failure.Swap(nil); f != nil {
+		return *f
+	}
+	return nil
+}
+
+// work claims and computes tiles until none is left. It returns whether it
+// found any.
+func (p *pool) work(worker int) (found bool) {
+	for {
+		w := p.word.Load()
+		tile, tiles := w&tileMask, w>>tileBits&tileMask
+		if tile >= tiles {
+			return found
+		}
+		if !p.word.CompareAndSwap(w, w+1) {
+			continue
+		}
+		found = true
+		// The step cannot change before this tile is done.
+		p.tile(p.step.Load(), worker, int(tile))
+	}
+}
+
+// tile computes one tile and counts it, whatever happens: a panic becomes an
+// error of the Run.
+func (p *pool) tile(s *op.Step, worker, tile int) {
+	defer p.guard()
+	s.Run(worker, tile)
+}
+
+func (p *pool) guard() {
+	if r := recover(); r != nil {
+		err := fmt.Errorf("internal error in a kernel: %v (please report it with the model)", r)
+		p.failure.Store(&err)
+	}
+	p.done.Add(1)
+}
+
+// serve is the life of a helper: sleep, spin while a frame is under way, and
+// for a moment after it, sleep again.
+func (p *pool) serve(h *helper) {
+	for {
+		<-h.wake
+		h.parked.Store(false)
+		idle, since := 0, time.Now()
+		for {
+			if int32(h.id) <= p.limit.Load() && p.work(h.id) {
+				idle, since = 0, time.Now()
+				continue
+			}
+			idle++
+			if idle%64 == 0 && !p.active.Load() && time.Since(since) > parkAfter {
+				break
+			}
+			relax(idle)
+		}
+		h.parked.Store(true)
+		// A frame may have started between the last look and the store.
+		if p.active.Load() {
+			select {
+			case h.wake <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// relax waits a moment without giving up the processor, and now and then
+// lets other goroutines run.
+func relax(i int) {
+	if i&1023 == 1023 {
+		runtime.Gosched()
+		return
+	}
+	kernels.Pause()
+}
+
+// performanceCores returns how many processors belong to the fastest kind of
+// core of this machine.
+func performanceCores() int {
+	files, _ := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*/cpu_capacity")
+	top, count := 0, 0
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue
+		}
+		c, err := strconv.Atoi(strings.TrimSpace(string(b)))
+		switch {
+		case err != nil || c < top:
+		case c > top:
+			top, count = c, 1
+		default:
+			count++
+		}
+	}
+	if count == 0 {
+		return runtime.NumCPU()
+	}
+	return count
+}

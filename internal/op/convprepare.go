@@ -1,0 +1,388 @@
+package op
+
+import (
+	"unsafe"
+
+	"github.com/edgecam/edgecam/internal/tensor"
+	"github.com/edgecam/edgecam/kernels/ref"
+)
+
+// tileCost is the work, in multiply-adds, that a tile should hold: enough to
+// outweigh the claim, little enough to balance and to let Go preempt.
+const tileCost = 1 << 18
+
+// Prepare implements Preparer. Pointwise convolutions are a plain GEMM,
+// depthwise ones have their own kernel, few-channel ones (the first layer)
+// gather their windows into a strip, and all others are an implicit GEMM over
+// a table of offsets.
+func (c *ConvNHWC) Prepare(env *Env) ([]Step, error) {
+	x, w := env.In[0], env.In[1]
+	s := &convShape{ConvNHWC: *c, n: x.Shape[0], h: x.Shape[1], w: x.Shape[2], cin: x.Shape[3], cout: w.Shape[0], inPitch: pitch(x)}
+	switch {
+	case env.Out[0].Elems() == 0:
+		return []Step{}, nil
+	case c.Group > 1 && c.Group == s.cin && c.Group == s.cout:
+		return prepareDepthwise(env, s), nil
+	case s.pointwise() && c.Group == 1:
+		return prepareGemm(env, s, gemmPlain), nil
+	case s.cin/c.Group <= 4 && c.Group == 1:
+		return prepareGemm(env, s, gemmStrip), nil
+	}
+	return prepareGemm(env, s, gemmIndirect), nil
+}
+
+// pointwise reports whether output pixel p reads exactly input pixel p.
+func (s *convShape) pointwise() bool {
+	return s.KH == 1 && s.KW == 1 && s.StrideH == 1 && s.StrideW == 1 && s.PadT == 0 && s.PadL == 0 && s.OutH == s.h && s.OutW == s.w
+}
+
+// pitch returns the distance between rows of the last axis, in elements.
+func pitch(t *tensor.Tensor) int {
+	if t.Pitch != 0 {
+		return t.Pitch
+	}
+	return t.Shape[len(t.Shape)-1]
+}
+
+// elem returns a pointer to an element of a float32 tensor.
+func elem(t *tensor.Tensor, i int) unsafe.Pointer { return unsafe.Pointer(&t.Data[i*4]) }
+
+// floats returns n float32 elements of t from element i on, across pitches.
+func floats(t *tensor.Tensor, i, n int) []float32 {
+	if n == 0 {
+		return nil
+	}
+	_ = t.Data[(i+n)*4-1]
+	return unsafe.Slice((*float32)(elem(t, i)), n)
+}
+
+// gemmForm tells how a convolution presents its input to the GEMM kernels.
+type gemmForm int
+
+const (
+	gemmPlain    gemmForm = iota // rows are input pixels
+	gemmIndirect                 // rows are lists of taps
+	gemmStrip                    // rows are windows gathered in scratch memory
+)
+
+// convGemm is a prepared convolution by GEMM.
+type convGemm struct {
+	s        *convShape
+	env      *Env
+	form     gemmForm
+	kern     func(*ref.GemmF32)
+	k, n     int // per group
+	panels   [][]float32
+	panelLen int
+	offsets  []int32
+	zero     []float32
+	rows     int // output pixels of one image
+	rowStep  int
+	colStep  int
+	rowTiles int
+	colTiles int
+	scratch  *Scratch
+	args     []ref.GemmF32 // one per worker: an argument on the stack would escape
+}
+
+func prepareGemm(env *Env, s *convShape, form gemmForm) []Step {
+	set := env.Kernels
+	g := &convGemm{s: s, env: env, form: form, n: s.cout / s.Group, rows: s.OutH * s.OutW, args: make([]ref.GemmF32, env.Threads)}
+	taps := s.KH * s.KW
+	g.k = s.cin / s.Group
+	g.kern = set.F32Gemm
+	name := "gemm"
+	switch form {
+	case gemmIndirect:
+		g.kern, name = set.F32Igemm, "igemm"
+		g.offsets = sharedOffsets(env, s)
+		g.zero = sharedZero(env, g.k)
+	case gemmStrip:
+		g.k, taps, name = taps*g.k, 1, "gemm strip"
+	}
+	if form == gemmPlain {
+		g.rows *= s.n
+	}
+	g.panels = sharedPanels(env, s)
+	g.panelLen = set.F32NR * (1 + g.k*taps)
+	for w := range g.args {
+		g.args[w] = ref.GemmF32{K: g.k, Taps: taps, Min: s.Act.Min, Max: s.Act.Max}
+		if len(g.zero) > 0 {
+			g.args[w].Zero = unsafe.Pointer(&g.zero[0])
+		}
+	}
+	g.split(taps)
+	if form == gemmStrip {
+		g.scratch = env.Scratch(g.rowStep * g.k * 4)
+	}
+	tiles := g.rowTiles * g.colTiles * s.Group
+	if form != gemmPlain {
+		tiles *= s.n
+	}
+	return []Step{{Kernel: set.Name + " " + name, Tiles: tiles, Cost: s.n * s.OutH * s.OutW * s.cout * g.k * taps, Run: g.run}}
+}
+
+// split chooses the extents of a tile.
+func (g *convGemm) split(taps int) {
+	mr, nr := g.env.Kernels.F32MR, g.env.Kernels.F32NR
+	perRow := g.k * taps * g.n
+	g.colStep = (g.n + nr - 1) / nr * nr
+	g.rowStep = max(tileCost/max(perRow, 1)/mr, 4) * mr
+	if g.rowStep >= g.rows {
+		g.rowStep = g.rows
+		// Too few rows to share out: split columns as well.
+		if parts := min(perRow*g.rows/tileCost, g.colStep/nr); parts > 1 && g.form != gemmStrip {
+			g.colStep = ((g.colStep/nr + parts - 1) / parts) * nr
+		}
+	}
+	g.rowTiles = (g.rows + g.rowStep - 1) / g.rowStep
+	g.colTiles = (g.n + g.colStep - 1) / g.colStep
+}
+
+// run computes one tile: rowStep output pixels by colStep channels of one
+// group of one image.
+func (g *convGemm) run(worker, tile int) {
+	s, mr, nr := g.s, g.env.Kernels.F32MR, g.env.Kernels.F32NR
+	col, tile := tile%g.colTiles, tile/g.colTiles
+	row, tile := tile%g.rowTiles, tile/g.rowTiles
+	group, image := tile%s.Group, tile/s.Group
+	x, y := g.env.In[0], g.env.Out[0]
+	r0, r1 := row*g.rowStep, min((row+1)*g.rowStep, g.rows)
+	c0, c1 := col*g.colStep, min((col+1)*g.colStep, g.n)
+	inBase := image*s.h*s.w*s.inPitch + group*(s.cin/s.Group)
+	outPitch := pitch(y)
+	outBase := image*g.rows*outPitch + group*g.n
+
+	a := &g.args[worker]
+	a.CStride = outPitch * 4
+	a.AStride = s.inPitch * 4
+	src := elem(x, inBase)
+	if g.form == gemmStrip {
+		strip := bytesF32(g.scratch.For(worker))
+		s.gather(x, image, r0, r1, strip)
+		src, a.AStride = unsafe.Pointer(&strip[0]), g.k*4
+	}
+	var res []float32
+	resPitch := 0
+	if r := opt(g.env.In, 3); r != nil {
+		resPitch = pitch(r)
+		res = floats(r, image*g.rows*resPitch+group*g.n+r0*resPitch+c0, (r1-r0-1)*resPitch+c1-c0)
+	}
+	inKernel := res != nil && !s.ResLast
+	for n := c0; n < c1; n += nr {
+		a.N = min(nr, c1-n)
+		a.W = unsafe.Pointer(&g.panels[group][n/nr*g.panelLen])
+		for m := r0; m < r1; m += mr {
+			a.M = min(mr, r1-m)
+			switch g.form {
+			case gemmPlain:
+				a.A = unsafe.Add(src, m*a.AStride)
+			case gemmStrip:
+				a.A = unsafe.Add(src, (m-r0)*a.AStride)
+			default:
+				a.A, a.Offsets = src, &g.offsets[m*a.Taps]
+			}
+			a.C = elem(y, outBase+m*outPitch+n)
+			if inKernel {
+				a.Res, a.ResStride = unsafe.Pointer(&res[(m-r0)*resPitch+n-c0]), resPitch*4
+			}
+			g.kern(a)
+		}
+	}
+	if inKernel {
+		res = nil
+	}
+	act := s.Act
+	if act.Slope != nil {
+		act.Slope = act.Slope[group*g.n+c0 : group*g.n+c1]
+	}
+	rows := r1 - r0
+	act.strip(g.env.Kernels, floats(y, outBase+r0*outPitch+c0, (rows-1)*outPitch+c1-c0), rows, c1-c0, outPitch, res, resPitch)
+}
+
+// gather copies the windows of output pixels r0 to r1 into dst, one after the
+// other, with zeros outside the image.
+func (s *convShape) gather(x *tensor.Tensor, image, r0, r1 int, dst []float32) {
+	src := floats(x, image*s.h*s.w*s.inPitch, (s.h*s.w-1)*s.inPitch+s.cin)
+	p := 0
+	for r := r0; r < r1; r++ {
+		i, j := r/s.OutW, r%s.OutW
+		x0 := j*s.StrideW - s.PadL
+		for u := range s.KH {
+			y := i*s.StrideH + u*s.DilH - s.PadT
+			if y < 0 || y >= s.h {
+				clear(dst[p : p+s.KW*s.cin])
+				p += s.KW * s.cin
+				continue
+			}
+			if s.DilW == 1 && s.inPitch == s.cin && x0 >= 0 && x0+s.KW <= s.w {
+				p += copy(dst[p:p+s.KW*s.cin], src[(y*s.w+x0)*s.cin:])
+				continue
+			}
+			for v := range s.KW {
+				xx := x0 + v*s.DilW
+				if xx < 0 || xx >= s.w {
+					clear(dst[p : p+s.cin])
+				} else {
+					copy(dst[p:p+s.cin], src[(y*s.w+xx)*s.inPitch:])
+				}
+				p += s.cin
+			}
+		}
+	}
+}
+
+// bytesF32 views scratch memory as float32.
+func bytesF32(b []byte) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
+}
+
+// panelKey names packed weights: two sessions that share a weight share its
+// packing.
+type panelKey struct {
+	kind    string
+	w, bias *byte
+	nr      int
+	group   int
+}
+
+func dataKey(t *tensor.Tensor) *byte {
+	if t == nil {
+		return nil
+	}
+	return unsafe.SliceData(t.Data)
+}
+
+// sharedPanels packs the weights of each group: for every NR outputs, NR
+// biases and then NR weights for each tap and input channel.
+func sharedPanels(env *Env, s *convShape) [][]float32 {
+	w, b, nr := env.In[1], opt(env.In, 2), env.Kernels.F32NR
+	key := panelKey{"conv", dataKey(w), dataKey(b), nr, s.Group}
+	return env.Shared(key, func() any {
+		cin, taps, n := s.cin/s.Group, s.KH*s.KW, s.cout/s.Group
+		k := cin * taps
+		src := w.F32()
+		groups := make([][]float32, s.Group)
+		for g := range groups {
+			p := make([]float32, (n+nr-1)/nr*nr*(1+k))
+			for o := range n {
+				at := o/nr*nr*(1+k) + o%nr
+				if b != nil {
+					p[at] = b.F32()[g*n+o]
+				}
+				row := src[(g*n+o)*k : (g*n+o+1)*k]
+				for c := range cin {
+					for t := range taps {
+						p[at+(1+t*cin+c)*nr] = row[c*taps+t]
+					}
+				}
+			}
+			groups[g] = p
+		}
+		return groups
+	}).([][]float32)
+}
+
+// offsetKey names an offset table.
+type offsetKey struct {
+	kh, kw, sh, sw, dh, dw, pt, pl int
+	oh, ow, h, w, pitch            int
+}
+
+// sharedOffsets returns the byte offset in one image of every tap of every
+// output pixel, -1 outside the image.
+func sharedOffsets(env *Env, s *convShape) []int32 {
+	key := offsetKey{s.KH, s.KW, s.StrideH, s.StrideW, s.DilH, s.DilW, s.PadT, s.PadL, s.OutH, s.OutW, s.h, s.w, s.inPitch}
+	return env.Shared(key, func() any {
+		t := make([]int32, 0, s.OutH*s.OutW*s.KH*s.KW)
+		for i := range s.OutH {
+			for j := range s.OutW {
+				for u := range s.KH {
+					y := i*s.StrideH + u*s.DilH - s.PadT
+					for v := range s.KW {
+						x := j*s.StrideW + v*s.DilW - s.PadL
+						if y < 0 || y >= s.h || x < 0 || x >= s.w {
+							t = append(t, -1)
+						} else {
+							t = append(t, int32((y*s.w+x)*s.inPitch*4))
+						}
+					}
+				}
+			}
+		}
+		return t
+	}).([]int32)
+}
+
+type zeroKey int
+
+// sharedZero returns n zeros.
+func sharedZero(env *Env, n int) []float32 {
+	return env.Shared(zeroKey(n), func() any { return make([]float32, n) }).([]float32)
+}
+
+// convDepthwise is a prepared depthwise convolution.
+type convDepthwise struct {
+	s       *convShape
+	env     *Env
+	weights []float32
+	offsets []int32
+	step    int // output pixels in a tile
+	tiles   int // per image
+	args    []ref.DwconvF32
+}
+
+func prepareDepthwise(env *Env, s *convShape) []Step {
+	d := &convDepthwise{s: s, env: env, args: make([]ref.DwconvF32, env.Threads)}
+	taps, wide := s.KH*s.KW, (s.cin+15)/16*16
+	w, b := env.In[1], opt(env.In, 2)
+	d.weights = env.Shared(panelKey{"depthwise", dataKey(w), dataKey(b), 16, s.Group}, func() any {
+		p := make([]float32, (1+taps)*wide)
+		for c := range s.cin {
+			if b != nil {
+				p[c] = b.F32()[c]
+			}
+			for t := range taps {
+				p[(1+t)*wide+c] = w.F32()[c*taps+t]
+			}
+		}
+		return p
+	}).([]float32)
+	d.offsets = sharedOffsets(env, s)
+	zero := sharedZero(env, s.cin)
+	rows := s.OutH * s.OutW
+	d.step = min(rows, max(tileCost/(taps*s.cin), 16))
+	d.tiles = (rows + d.step - 1) / d.step
+	for i := range d.args {
+		d.args[i] = ref.DwconvF32{Zero: unsafe.Pointer(&zero[0]), W: unsafe.Pointer(&d.weights[0]), WStride: wide * 4,
+			Taps: taps, C: s.cin, Min: s.Act.Min, Max: s.Act.Max}
+	}
+	return []Step{{Kernel: env.Kernels.Name + " dwconv", Tiles: d.tiles * s.n, Cost: s.n * rows * s.cin * taps, Run: d.run}}
+}
+
+func (d *convDepthwise) run(worker, tile int) {
+	s, x, y := d.s, d.env.In[0], d.env.Out[0]
+	image, tile := tile/d.tiles, tile%d.tiles
+	rows := s.OutH * s.OutW
+	r0, r1 := tile*d.step, min((tile+1)*d.step, rows)
+	outPitch := pitch(y)
+	out := (image*rows + r0) * outPitch
+	a := &d.args[worker]
+	a.In, a.OutStride = elem(x, image*s.h*s.w*s.inPitch), outPitch*4
+	// One call covers about 50 microseconds' share at most.
+	chunk := max(tileCost/(a.Taps*s.cin), 1)
+	for r := r0; r < r1; r += chunk {
+		a.Pixels = min(chunk, r1-r)
+		a.Offsets = &d.offsets[r*a.Taps]
+		a.Out = elem(y, out+(r-r0)*outPitch)
+		d.env.Kernels.F32Dwconv(a)
+	}
+	var res []float32
+	resPitch := 0
+	n := r1 - r0
+	if r := opt(d.env.In, 3); r != nil {
+		resPitch = pitch(r)
+		res = floats(r, (image*rows+r0)*resPitch, (n-1)*resPitch+s.cin)
+	}
+	s.Act.strip(d.env.Kernels, floats(y, out, (n-1)*outPitch+s.cin), n, s.cin, outPitch, res, resPitch)
+}

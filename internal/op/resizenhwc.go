@@ -1,0 +1,172 @@
+package op
+
+import (
+	"fmt"
+
+	"github.com/edgecam/edgecam/internal/graph"
+	"github.com/edgecam/edgecam/internal/tensor"
+)
+
+// ResizeNHWC is the machine form of a two-dimensional resize over
+// channels-last data by linear interpolation or nearest neighbour. Output row
+// i is x[Y0[i]] + (x[Y1[i]]-x[Y0[i]])·TY[i], columns likewise; Linear is
+// unset where every weight is zero.
+type ResizeNHWC struct {
+	Linear bool
+	Y0, Y1 []int
+	TY     []float32
+	X0, X1 []int
+	TX     []float32
+}
+
+// Infer implements graph.Op.
+func (r *ResizeNHWC) Infer(in []*graph.Value) ([]tensor.Type, error) {
+	if err := args(in, 1, 1); err != nil {
+		return nil, err
+	}
+	x := in[0].Type
+	if len(x.Shape) != 4 || x.DType != tensor.Float32 {
+		return nil, fmt.Errorf("ResizeNHWC of %v: %w", x, ErrShape)
+	}
+	for i, y := range r.Y0 {
+		if y < 0 || y >= x.Shape[1] || r.Y1[i] < 0 || r.Y1[i] >= x.Shape[1] {
+			return nil, fmt.Errorf("row %d of %d: %w", y, x.Shape[1], ErrShape)
+		}
+	}
+	for i, c := range r.X0 {
+		if c < 0 || c >= x.Shape[2] || r.X1[i] < 0 || r.X1[i] >= x.Shape[2] {
+			return nil, fmt.Errorf("column %d of %d: %w", c, x.Shape[2], ErrShape)
+		}
+	}
+	return []tensor.Type{tensor.Of(x.DType, x.Shape[0], len(r.Y0), len(r.X0), x.Shape[3])}, nil
+}
+
+// Pitched implements Pitcher.
+func (r *ResizeNHWC) Pitched() (in, out bool) { return true, true }
+
+// Eval implements Evaluator.
+func (r *ResizeNHWC) Eval(in, out []*tensor.Tensor) error {
+	x, y := in[0].F32(), out[0].F32()
+	n, h, w, ch := in[0].Shape[0], in[0].Shape[1], in[0].Shape[2], in[0].Shape[3]
+	k := 0
+	at := func(b, i, j, c int) float64 { return float64(x[((b*h+i)*w+j)*ch+c]) }
+	for b := range n {
+		for i := range r.Y0 {
+			for j := range r.X0 {
+				ty, tx := float64(r.TY[i]), float64(r.TX[j])
+				for c := range ch {
+					top := at(b, r.Y0[i], r.X0[j], c)*(1-tx) + at(b, r.Y0[i], r.X1[j], c)*tx
+					low := at(b, r.Y1[i], r.X0[j], c)*(1-tx) + at(b, r.Y1[i], r.X1[j], c)*tx
+					if ty == 0 {
+						low = top
+					}
+					y[k] = float32(top*(1-ty) + low*ty)
+					k++
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Prepare implements Preparer: a tile is one output row.
+func (r *ResizeNHWC) Prepare(env *Env) ([]Step, error) {
+	x, y, k := env.In[0], env.Out[0], env.Kernels
+	h, w, c := x.Shape[1], x.Shape[2], x.Shape[3]
+	oh, ow := len(r.Y0), len(r.X0)
+	in, out := pitch(x), pitch(y)
+	if !r.Linear {
+		run := func(_, tile int) {
+			b, i := tile/oh, tile%oh
+			for j := range ow {
+				copy(floats(y, ((b*oh+i)*ow+j)*out, c), floats(x, ((b*h+r.Y0[i])*w+r.X0[j])*in, c))
+			}
+		}
+		return []Step{{Kernel: "nearest", Tiles: x.Shape[0] * oh, Cost: x.Shape[0] * oh * ow * c / 4, Run: run}}, nil
+	}
+	scratch := env.Scratch(w * c * 4)
+	run := func(worker, tile int) {
+		b, i := tile/oh, tile%oh
+		row := bytesF32(scratch.For(worker))[:w*c]
+		top, low := ((b*h+r.Y0[i])*w)*in, ((b*h+r.Y1[i])*w)*in
+		if in == c {
+			k.F32Lerp(row, floats(x, top, w*c), floats(x, low, w*c), r.TY[i])
+		} else {
+			for j := range w {
+				k.F32Lerp(row[j*c:(j+1)*c], floats(x, top+j*in, c), floats(x, low+j*in, c), r.TY[i])
+			}
+		}
+		for j := range ow {
+			dst := floats(y, ((b*oh+i)*ow+j)*out, c)
+			k.F32Lerp(dst, row[r.X0[j]*c:(r.X0[j]+1)*c], row[r.X1[j]*c:(r.X1[j]+1)*c], r.TX[j])
+		}
+	}
+	return []Step{{Kernel: k.Name + " bilinear", Tiles: x.Shape[0] * oh, Cost: x.Shape[0] * oh * ow * c, Run: run}}, nil
+}
+
+// NHWC returns the machine form of a Resize of [N,C,H,W] to constant extents,
+// and false where it has none: more than two taps, other axes resized, or
+// positions outside the image.
+func (r *Resize) NHWC(in []*graph.Value) (*ResizeNHWC, bool) {
+	ts := make([]*tensor.Tensor, len(in))
+	for i, v := range in {
+		switch {
+		case v == nil:
+		case i == 0:
+			ts[i] = &tensor.Tensor{DType: v.Type.DType, Shape: v.Type.Shape}
+		case v.Const == nil:
+			return nil, false
+		default:
+			ts[i] = v.Const
+		}
+	}
+	x := in[0].Type
+	if len(x.Shape) != 4 || x.DType != tensor.Float32 {
+		return nil, false
+	}
+	p, err := r.plan(ts)
+	if err != nil || len(p.axes) > 2 || len(p.axes) == 0 {
+		return nil, false
+	}
+	z := &ResizeNHWC{}
+	ok := true
+	if len(p.axes) == 2 {
+		z.Y0, z.Y1, z.TY, ok = p.axes[0].lerp()
+	} else {
+		for i := range x.Shape[2] {
+			z.Y0, z.Y1, z.TY = append(z.Y0, i), append(z.Y1, i), append(z.TY, 0)
+		}
+	}
+	w := &p.axes[len(p.axes)-1]
+	var okX bool
+	z.X0, z.X1, z.TX, okX = w.lerp()
+	for _, t := range append(z.TY, z.TX...) {
+		z.Linear = z.Linear || t != 0
+	}
+	return z, ok && okX
+}
+
+// lerp returns the table as pairs of inputs and the weight of the second.
+func (t *resizeTable) lerp() (a, b []int, w []float32, ok bool) {
+	if t.plain {
+		for i := range t.out {
+			a, b, w = append(a, i), append(b, i), append(w, 0)
+		}
+		return a, b, w, true
+	}
+	if t.taps > 2 {
+		return nil, nil, nil, false
+	}
+	for i := range t.out {
+		first := int(t.index[i*t.taps])
+		second, weight := first, float32(0)
+		if t.taps == 2 && t.weight[i*2+1] != 0 {
+			second, weight = int(t.index[i*2+1]), float32(t.weight[i*2+1])
+		}
+		if first < 0 || second < 0 {
+			return nil, nil, nil, false
+		}
+		a, b, w = append(a, first), append(b, second), append(w, weight)
+	}
+	return a, b, w, true
+}
