@@ -10,20 +10,6 @@ import (
 	"github.com/edgecam/edgecam/kernels/ref"
 )
 
-// benchRungs runs a benchmark for every rung. work is the number of units,
-// named by unit, that one call of the returned function does.
-func benchRungs(b *testing.B, name, unit string, work int, prepare func(s *kernels.Set) func()) {
-	for _, s := range kernels.Available() {
-		b.Run("rung="+s.Name+"/"+name, func(b *testing.B) {
-			f := prepare(s)
-			for b.Loop() {
-				f()
-			}
-			b.ReportMetric(float64(work)*float64(b.N)/b.Elapsed().Seconds()/1e9, unit)
-		})
-	}
-}
-
 // ones returns n elements, 64-byte aligned and not zero.
 func ones(n int) []float32 {
 	f := make([]float32, n+16)
@@ -117,5 +103,52 @@ func dwconvArgs(c, taps int) *ref.DwconvF32 {
 	return &ref.DwconvF32{
 		In: ptr(in), Zero: ptr(in), Offsets: &offsets[0], W: ptr(w), Out: ptr(ones(pixels * c)),
 		OutStride: 4 * c, WStride: 4 * ref.DwconvWidth(c), Pixels: pixels, Taps: taps, C: c, Min: -inf, Max: inf,
+	}
+}
+
+func BenchmarkF32Unary(b *testing.B) {
+	const n = 4096
+	for _, op := range []struct {
+		name string
+		slot kernels.Unary
+	}{{"Clamp", kernels.Clamp}, {"Sigmoid", kernels.Sigmoid}, {"Tanh", kernels.Tanh}, {"Exp", kernels.Exp}} {
+		for _, s := range kernels.Available() {
+			b.Run(fmt.Sprintf("rung=%s/op=%s/n=%d", s.Name, op.name, n), func(b *testing.B) {
+				src, dst := ones(n), make([]float32, n)
+				b.SetBytes(8 * n)
+				for b.Loop() {
+					s.F32Unary[op.slot](dst, src, 0, 6)
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkF32Binary(b *testing.B) {
+	const n = 4096
+	for _, s := range kernels.Available() {
+		b.Run(fmt.Sprintf("rung=%s/op=Add/n=%d", s.Name, n), func(b *testing.B) {
+			x, y, dst := ones(n), ones(n), make([]float32, n)
+			b.SetBytes(12 * n)
+			for b.Loop() {
+				s.F32Binary[kernels.Add](dst, x, y)
+			}
+		})
+	}
+}
+
+func BenchmarkF32MaxPool(b *testing.B) {
+	for _, s := range kernels.Available() {
+		b.Run(fmt.Sprintf("rung=%s/c=96/taps=9", s.Name), func(b *testing.B) {
+			d := dwconvArgs(96, 9)
+			a := &ref.PoolF32{
+				In: d.In, Offsets: d.Offsets, Out: d.Out, OutStride: d.OutStride,
+				Pixels: d.Pixels, Taps: d.Taps, C: d.C,
+			}
+			b.SetBytes(int64(4 * a.Pixels * a.Taps * a.C))
+			for b.Loop() {
+				s.F32MaxPool(a)
+			}
+		})
 	}
 }

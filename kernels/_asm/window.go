@@ -55,64 +55,77 @@ type steps struct {
 	outside func(w *window, b *block, next string)
 	tap     func(w *window, b *block)
 	end     func(w *window, b *block)
-	// pixel moves the kernel's own pointers to the next pixel.
-	pixel func(w *window)
+	// begin and pixel move the kernel's own pointers to the first and to the
+	// next pixel.
+	begin, pixel func()
 }
 
-// generate emits the loops: pixels, blocks of 4 to 1 vectors and one of
-// missing channels, taps.
+// generate emits the loops: blocks of 4 to 1 vectors and one of the channels
+// that are left, pixels, taps. Blocks are outermost so that the weights of a
+// block stay in the first-level cache.
 func (w *window) generate(s steps) {
-	w.in, w.off, w.taps = w.args.load("In"), w.args.load("Offsets"), w.args.load("Taps")
-	w.out, w.size, w.c = w.args.load("Out"), w.args.load("C"), GP64()
+	w.in, w.taps = w.args.load("In"), w.args.load("Taps")
+	w.size, w.c = w.args.load("C"), GP64()
+	w.off, w.out = GP64(), GP64()
 	SHLQ(U8(2), w.size)
-	pixels := w.args.load("Pixels")
-	JMP(LabelRef("pixelTest"))
-
-	Label("pixel")
 	XORQ(w.c, w.c)
 	for _, vectors := range []int{4, 3, 2, 1} {
 		name := fmt.Sprintf("block%d", vectors)
-		limit := GP64()
+		end := GP64()
 		Label(name)
-		LEAQ(Mem{Base: w.c, Disp: vecBytes * vectors}, limit)
-		CMPQ(limit, w.size)
+		LEAQ(Mem{Base: w.c, Disp: vecBytes * vectors}, end)
+		CMPQ(end, w.size)
 		JGT(LabelRef(name + "End"))
 		b := &block{acc: vecs(vectors)}
-		w.block(name, b, s)
-		for v, x := range b.acc {
-			VMOVUPS(x, Mem{Base: w.out, Index: w.c, Scale: 1, Disp: vecBytes * v})
-		}
+		w.pixels(name, b, s, func() {
+			for v, x := range b.acc {
+				VMOVUPS(x, Mem{Base: w.out, Index: w.c, Scale: 1, Disp: vecBytes * v})
+			}
+		})
 		ADDQ(U32(vecBytes*vectors), w.c)
 		JMP(LabelRef(name))
 		Label(name + "End")
 	}
-	CMPQ(w.c, w.size)
-	JGE(LabelRef("pixelEnd"))
 	left := GP64()
 	MOVQ(w.size, left)
 	SUBQ(w.c, left)
+	JZ(LabelRef("done"))
 	SHRQ(U8(2), left)
 	b := &block{acc: vecs(1), mask: laneMasks(left, 1)[0]}
-	w.block("rest", b, s)
-	p := GP64()
-	LEAQ(Mem{Base: w.out, Index: w.c, Scale: 1}, p)
-	MOVQ(w.size, left)
-	SUBQ(w.c, left)
-	SHRQ(U8(2), left)
-	storeTail("store", [][]reg.VecVirtual{b.acc}, []reg.GPVirtual{p}, left)
+	w.pixels("rest", b, s, func() {
+		p := GP64()
+		LEAQ(Mem{Base: w.out, Index: w.c, Scale: 1}, p)
+		MOVQ(w.size, left)
+		SUBQ(w.c, left)
+		SHRQ(U8(2), left)
+		storeTail("store", [][]reg.VecVirtual{b.acc}, []reg.GPVirtual{p}, left)
+	})
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
 
-	Label("pixelEnd")
+// pixels emits the loop over the pixels of one block.
+func (w *window) pixels(name string, b *block, s steps, store func()) {
+	MOVQ(w.args.field("Offsets"), w.off)
+	MOVQ(w.args.field("Out"), w.out)
+	if s.begin != nil {
+		s.begin()
+	}
+	left := w.args.load("Pixels")
+	JMP(LabelRef(name + "PixelTest"))
+	Label(name + "Pixel")
+	w.block(name, b, s)
+	store()
 	LEAQ(Mem{Base: w.off, Index: w.taps, Scale: 4}, w.off)
 	ADDQ(w.args.field("OutStride"), w.out)
 	if s.pixel != nil {
-		s.pixel(w)
+		s.pixel()
 	}
-	DECQ(pixels)
-	Label("pixelTest")
-	TESTQ(pixels, pixels)
-	JNZ(LabelRef("pixel"))
-	VZEROUPPER()
-	RET()
+	DECQ(left)
+	Label(name + "PixelTest")
+	TESTQ(left, left)
+	JNZ(LabelRef(name + "Pixel"))
 }
 
 // block emits the loop over the taps of one block.
@@ -227,7 +240,7 @@ func avgPool() {
 		"\t\t} }",
 		"\t\tOut[p][c] = acc * Scale[p]",
 		"\t} }")}
-	scale := w.args.load("Scale")
+	scale := GP64()
 	w.generate(steps{
 		start: func(_ *window, b *block) {
 			for _, x := range b.acc {
@@ -247,6 +260,7 @@ func avgPool() {
 				VMULPS(y, x, x)
 			}
 		},
-		pixel: func(*window) { ADDQ(U8(4), scale) },
+		begin: func() { MOVQ(w.args.field("Scale"), scale) },
+		pixel: func() { ADDQ(U8(4), scale) },
 	})
 }

@@ -13,22 +13,22 @@ TEXT ·f32DwconvAVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS 80(AX), Y0
 	VBROADCASTSS 84(AX), Y1
 	MOVQ         (AX), SI
-	MOVQ         16(AX), DI
-	MOVQ         64(AX), R8
-	MOVQ         32(AX), R9
-	MOVQ         72(AX), R10
-	SHLQ         $0x02, R10
-	MOVQ         56(AX), R12
-	JMP          pixelTest
-
-pixel:
-	XORQ R11, R11
+	MOVQ         64(AX), DI
+	MOVQ         72(AX), R8
+	SHLQ         $0x02, R8
+	XORQ         R9, R9
 
 block4:
-	LEAQ    128(R11), BX
-	CMPQ    BX, R10
-	JGT     block4End
-	LEAQ    (CX)(R11*1), BX
+	LEAQ 128(R9), BX
+	CMPQ BX, R8
+	JGT  block4End
+	MOVQ 16(AX), R10
+	MOVQ 32(AX), R11
+	MOVQ 56(AX), R12
+	JMP  block4PixelTest
+
+block4Pixel:
+	LEAQ    (CX)(R9*1), BX
 	VMOVUPS (BX), Y2
 	VMOVUPS 32(BX), Y3
 	VMOVUPS 64(BX), Y4
@@ -37,23 +37,23 @@ block4:
 	JMP     block4Test
 
 block4Tap:
-	MOVLQSX     (DI)(R13*4), R14
+	MOVLQSX     (R10)(R13*4), R14
 	LEAQ        (SI)(R14*1), R15
 	TESTQ       R14, R14
 	CMOVQLT     8(AX), R15
 	ADDQ        DX, BX
 	VMOVUPS     (BX), Y6
-	VFMADD231PS (R15)(R11*1), Y6, Y2
+	VFMADD231PS (R15)(R9*1), Y6, Y2
 	VMOVUPS     32(BX), Y6
-	VFMADD231PS 32(R15)(R11*1), Y6, Y3
+	VFMADD231PS 32(R15)(R9*1), Y6, Y3
 	VMOVUPS     64(BX), Y6
-	VFMADD231PS 64(R15)(R11*1), Y6, Y4
+	VFMADD231PS 64(R15)(R9*1), Y6, Y4
 	VMOVUPS     96(BX), Y6
-	VFMADD231PS 96(R15)(R11*1), Y6, Y5
+	VFMADD231PS 96(R15)(R9*1), Y6, Y5
 	INCQ        R13
 
 block4Test:
-	CMPQ    R13, R8
+	CMPQ    R13, DI
 	JLT     block4Tap
 	VMAXPS  Y2, Y0, Y2
 	VMINPS  Y2, Y1, Y2
@@ -63,19 +63,32 @@ block4Test:
 	VMINPS  Y4, Y1, Y4
 	VMAXPS  Y5, Y0, Y5
 	VMINPS  Y5, Y1, Y5
-	VMOVUPS Y2, (R9)(R11*1)
-	VMOVUPS Y3, 32(R9)(R11*1)
-	VMOVUPS Y4, 64(R9)(R11*1)
-	VMOVUPS Y5, 96(R9)(R11*1)
-	ADDQ    $0x00000080, R11
-	JMP     block4
+	VMOVUPS Y2, (R11)(R9*1)
+	VMOVUPS Y3, 32(R11)(R9*1)
+	VMOVUPS Y4, 64(R11)(R9*1)
+	VMOVUPS Y5, 96(R11)(R9*1)
+	LEAQ    (R10)(DI*4), R10
+	ADDQ    40(AX), R11
+	DECQ    R12
+
+block4PixelTest:
+	TESTQ R12, R12
+	JNZ   block4Pixel
+	ADDQ  $0x00000080, R9
+	JMP   block4
 
 block4End:
 block3:
-	LEAQ    96(R11), BX
-	CMPQ    BX, R10
-	JGT     block3End
-	LEAQ    (CX)(R11*1), BX
+	LEAQ 96(R9), BX
+	CMPQ BX, R8
+	JGT  block3End
+	MOVQ 16(AX), R10
+	MOVQ 32(AX), R11
+	MOVQ 56(AX), R12
+	JMP  block3PixelTest
+
+block3Pixel:
+	LEAQ    (CX)(R9*1), BX
 	VMOVUPS (BX), Y2
 	VMOVUPS 32(BX), Y3
 	VMOVUPS 64(BX), Y4
@@ -83,21 +96,21 @@ block3:
 	JMP     block3Test
 
 block3Tap:
-	MOVLQSX     (DI)(R13*4), R14
+	MOVLQSX     (R10)(R13*4), R14
 	LEAQ        (SI)(R14*1), R15
 	TESTQ       R14, R14
 	CMOVQLT     8(AX), R15
 	ADDQ        DX, BX
 	VMOVUPS     (BX), Y5
-	VFMADD231PS (R15)(R11*1), Y5, Y2
+	VFMADD231PS (R15)(R9*1), Y5, Y2
 	VMOVUPS     32(BX), Y5
-	VFMADD231PS 32(R15)(R11*1), Y5, Y3
+	VFMADD231PS 32(R15)(R9*1), Y5, Y3
 	VMOVUPS     64(BX), Y5
-	VFMADD231PS 64(R15)(R11*1), Y5, Y4
+	VFMADD231PS 64(R15)(R9*1), Y5, Y4
 	INCQ        R13
 
 block3Test:
-	CMPQ    R13, R8
+	CMPQ    R13, DI
 	JLT     block3Tap
 	VMAXPS  Y2, Y0, Y2
 	VMINPS  Y2, Y1, Y2
@@ -105,110 +118,148 @@ block3Test:
 	VMINPS  Y3, Y1, Y3
 	VMAXPS  Y4, Y0, Y4
 	VMINPS  Y4, Y1, Y4
-	VMOVUPS Y2, (R9)(R11*1)
-	VMOVUPS Y3, 32(R9)(R11*1)
-	VMOVUPS Y4, 64(R9)(R11*1)
-	ADDQ    $0x00000060, R11
-	JMP     block3
+	VMOVUPS Y2, (R11)(R9*1)
+	VMOVUPS Y3, 32(R11)(R9*1)
+	VMOVUPS Y4, 64(R11)(R9*1)
+	LEAQ    (R10)(DI*4), R10
+	ADDQ    40(AX), R11
+	DECQ    R12
+
+block3PixelTest:
+	TESTQ R12, R12
+	JNZ   block3Pixel
+	ADDQ  $0x00000060, R9
+	JMP   block3
 
 block3End:
 block2:
-	LEAQ    64(R11), BX
-	CMPQ    BX, R10
-	JGT     block2End
-	LEAQ    (CX)(R11*1), BX
+	LEAQ 64(R9), BX
+	CMPQ BX, R8
+	JGT  block2End
+	MOVQ 16(AX), R10
+	MOVQ 32(AX), R11
+	MOVQ 56(AX), R12
+	JMP  block2PixelTest
+
+block2Pixel:
+	LEAQ    (CX)(R9*1), BX
 	VMOVUPS (BX), Y2
 	VMOVUPS 32(BX), Y3
 	XORQ    R13, R13
 	JMP     block2Test
 
 block2Tap:
-	MOVLQSX     (DI)(R13*4), R14
+	MOVLQSX     (R10)(R13*4), R14
 	LEAQ        (SI)(R14*1), R15
 	TESTQ       R14, R14
 	CMOVQLT     8(AX), R15
 	ADDQ        DX, BX
 	VMOVUPS     (BX), Y4
-	VFMADD231PS (R15)(R11*1), Y4, Y2
+	VFMADD231PS (R15)(R9*1), Y4, Y2
 	VMOVUPS     32(BX), Y4
-	VFMADD231PS 32(R15)(R11*1), Y4, Y3
+	VFMADD231PS 32(R15)(R9*1), Y4, Y3
 	INCQ        R13
 
 block2Test:
-	CMPQ    R13, R8
+	CMPQ    R13, DI
 	JLT     block2Tap
 	VMAXPS  Y2, Y0, Y2
 	VMINPS  Y2, Y1, Y2
 	VMAXPS  Y3, Y0, Y3
 	VMINPS  Y3, Y1, Y3
-	VMOVUPS Y2, (R9)(R11*1)
-	VMOVUPS Y3, 32(R9)(R11*1)
-	ADDQ    $0x00000040, R11
-	JMP     block2
+	VMOVUPS Y2, (R11)(R9*1)
+	VMOVUPS Y3, 32(R11)(R9*1)
+	LEAQ    (R10)(DI*4), R10
+	ADDQ    40(AX), R11
+	DECQ    R12
+
+block2PixelTest:
+	TESTQ R12, R12
+	JNZ   block2Pixel
+	ADDQ  $0x00000040, R9
+	JMP   block2
 
 block2End:
 block1:
-	LEAQ    32(R11), BX
-	CMPQ    BX, R10
-	JGT     block1End
-	LEAQ    (CX)(R11*1), BX
+	LEAQ 32(R9), BX
+	CMPQ BX, R8
+	JGT  block1End
+	MOVQ 16(AX), R10
+	MOVQ 32(AX), R11
+	MOVQ 56(AX), R12
+	JMP  block1PixelTest
+
+block1Pixel:
+	LEAQ    (CX)(R9*1), BX
 	VMOVUPS (BX), Y2
 	XORQ    R13, R13
 	JMP     block1Test
 
 block1Tap:
-	MOVLQSX     (DI)(R13*4), R14
+	MOVLQSX     (R10)(R13*4), R14
 	LEAQ        (SI)(R14*1), R15
 	TESTQ       R14, R14
 	CMOVQLT     8(AX), R15
 	ADDQ        DX, BX
 	VMOVUPS     (BX), Y3
-	VFMADD231PS (R15)(R11*1), Y3, Y2
+	VFMADD231PS (R15)(R9*1), Y3, Y2
 	INCQ        R13
 
 block1Test:
-	CMPQ    R13, R8
+	CMPQ    R13, DI
 	JLT     block1Tap
 	VMAXPS  Y2, Y0, Y2
 	VMINPS  Y2, Y1, Y2
-	VMOVUPS Y2, (R9)(R11*1)
-	ADDQ    $0x00000020, R11
-	JMP     block1
+	VMOVUPS Y2, (R11)(R9*1)
+	LEAQ    (R10)(DI*4), R10
+	ADDQ    40(AX), R11
+	DECQ    R12
+
+block1PixelTest:
+	TESTQ R12, R12
+	JNZ   block1Pixel
+	ADDQ  $0x00000020, R9
+	JMP   block1
 
 block1End:
-	CMPQ    R11, R10
-	JGE     pixelEnd
-	MOVQ    R10, BX
-	SUBQ    R11, BX
+	MOVQ    R8, BX
+	SUBQ    R9, BX
+	JZ      done
 	SHRQ    $0x02, BX
-	LEAQ    laneMask<>+64(SB), R13
+	LEAQ    laneMask<>+64(SB), R10
 	SHLQ    $0x02, BX
-	SUBQ    BX, R13
-	VMOVUPS (R13), Y3
-	LEAQ    (CX)(R11*1), BX
+	SUBQ    BX, R10
+	VMOVUPS (R10), Y3
+	MOVQ    16(AX), R10
+	MOVQ    32(AX), R11
+	MOVQ    56(AX), R12
+	JMP     restPixelTest
+
+restPixel:
+	LEAQ    (CX)(R9*1), BX
 	VMOVUPS (BX), Y2
 	XORQ    R13, R13
 	JMP     restTest
 
 restTap:
-	MOVLQSX     (DI)(R13*4), R14
+	MOVLQSX     (R10)(R13*4), R14
 	LEAQ        (SI)(R14*1), R15
 	TESTQ       R14, R14
 	CMOVQLT     8(AX), R15
 	ADDQ        DX, BX
 	VMOVUPS     (BX), Y4
-	VMASKMOVPS  (R15)(R11*1), Y3, Y5
+	VMASKMOVPS  (R15)(R9*1), Y3, Y5
 	VFMADD231PS Y5, Y4, Y2
 	INCQ        R13
 
 restTest:
-	CMPQ         R13, R8
+	CMPQ         R13, DI
 	JLT          restTap
 	VMAXPS       Y2, Y0, Y2
 	VMINPS       Y2, Y1, Y2
-	LEAQ         (R9)(R11*1), R13
-	MOVQ         R10, BX
-	SUBQ         R11, BX
+	LEAQ         (R11)(R9*1), R13
+	MOVQ         R8, BX
+	SUBQ         R9, BX
 	SHRQ         $0x02, BX
 	TESTQ        $0x00000004, BX
 	JZ           store4
@@ -229,14 +280,15 @@ store2:
 	VMOVSS X2, (R13)
 
 store1:
-pixelEnd:
-	LEAQ (DI)(R8*4), DI
-	ADDQ 40(AX), R9
+	LEAQ (R10)(DI*4), R10
+	ADDQ 40(AX), R11
 	DECQ R12
 
-pixelTest:
+restPixelTest:
 	TESTQ R12, R12
-	JNZ   pixel
+	JNZ   restPixel
+
+done:
 	VZEROUPPER
 	RET
 
@@ -280,21 +332,21 @@ TEXT ·f32MaxPoolAVX2(SB), NOSPLIT, $0-8
 	MOVQ    a+0(FP), AX
 	VMOVUPS splatff800000<>+0(SB), Y0
 	MOVQ    (AX), CX
-	MOVQ    8(AX), DX
-	MOVQ    48(AX), BX
-	MOVQ    24(AX), SI
-	MOVQ    56(AX), DI
-	SHLQ    $0x02, DI
-	MOVQ    40(AX), R9
-	JMP     pixelTest
-
-pixel:
-	XORQ R8, R8
+	MOVQ    48(AX), DX
+	MOVQ    56(AX), BX
+	SHLQ    $0x02, BX
+	XORQ    SI, SI
 
 block4:
-	LEAQ    128(R8), R10
-	CMPQ    R10, DI
-	JGT     block4End
+	LEAQ 128(SI), DI
+	CMPQ DI, BX
+	JGT  block4End
+	MOVQ 8(AX), DI
+	MOVQ 24(AX), R8
+	MOVQ 40(AX), R9
+	JMP  block4PixelTest
+
+block4Pixel:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
@@ -303,23 +355,23 @@ block4:
 	JMP     block4Test
 
 block4Tap:
-	MOVLQSX (DX)(R10*4), R11
+	MOVLQSX (DI)(R10*4), R11
 	LEAQ    (CX)(R11*1), R12
 	TESTQ   R11, R11
 	JLT     block4Next
-	VMOVUPS (R12)(R8*1), Y5
+	VMOVUPS (R12)(SI*1), Y5
 	VMAXPS  Y1, Y5, Y1
 	VCMPPS  $0x03, Y5, Y5, Y5
 	VORPS   Y5, Y1, Y1
-	VMOVUPS 32(R12)(R8*1), Y5
+	VMOVUPS 32(R12)(SI*1), Y5
 	VMAXPS  Y2, Y5, Y2
 	VCMPPS  $0x03, Y5, Y5, Y5
 	VORPS   Y5, Y2, Y2
-	VMOVUPS 64(R12)(R8*1), Y5
+	VMOVUPS 64(R12)(SI*1), Y5
 	VMAXPS  Y3, Y5, Y3
 	VCMPPS  $0x03, Y5, Y5, Y5
 	VORPS   Y5, Y3, Y3
-	VMOVUPS 96(R12)(R8*1), Y5
+	VMOVUPS 96(R12)(SI*1), Y5
 	VMAXPS  Y4, Y5, Y4
 	VCMPPS  $0x03, Y5, Y5, Y5
 	VORPS   Y5, Y4, Y4
@@ -328,20 +380,33 @@ block4Next:
 	INCQ R10
 
 block4Test:
-	CMPQ    R10, BX
+	CMPQ    R10, DX
 	JLT     block4Tap
-	VMOVUPS Y1, (SI)(R8*1)
-	VMOVUPS Y2, 32(SI)(R8*1)
-	VMOVUPS Y3, 64(SI)(R8*1)
-	VMOVUPS Y4, 96(SI)(R8*1)
-	ADDQ    $0x00000080, R8
-	JMP     block4
+	VMOVUPS Y1, (R8)(SI*1)
+	VMOVUPS Y2, 32(R8)(SI*1)
+	VMOVUPS Y3, 64(R8)(SI*1)
+	VMOVUPS Y4, 96(R8)(SI*1)
+	LEAQ    (DI)(DX*4), DI
+	ADDQ    32(AX), R8
+	DECQ    R9
+
+block4PixelTest:
+	TESTQ R9, R9
+	JNZ   block4Pixel
+	ADDQ  $0x00000080, SI
+	JMP   block4
 
 block4End:
 block3:
-	LEAQ    96(R8), R10
-	CMPQ    R10, DI
-	JGT     block3End
+	LEAQ 96(SI), DI
+	CMPQ DI, BX
+	JGT  block3End
+	MOVQ 8(AX), DI
+	MOVQ 24(AX), R8
+	MOVQ 40(AX), R9
+	JMP  block3PixelTest
+
+block3Pixel:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
@@ -349,19 +414,19 @@ block3:
 	JMP     block3Test
 
 block3Tap:
-	MOVLQSX (DX)(R10*4), R11
+	MOVLQSX (DI)(R10*4), R11
 	LEAQ    (CX)(R11*1), R12
 	TESTQ   R11, R11
 	JLT     block3Next
-	VMOVUPS (R12)(R8*1), Y4
+	VMOVUPS (R12)(SI*1), Y4
 	VMAXPS  Y1, Y4, Y1
 	VCMPPS  $0x03, Y4, Y4, Y4
 	VORPS   Y4, Y1, Y1
-	VMOVUPS 32(R12)(R8*1), Y4
+	VMOVUPS 32(R12)(SI*1), Y4
 	VMAXPS  Y2, Y4, Y2
 	VCMPPS  $0x03, Y4, Y4, Y4
 	VORPS   Y4, Y2, Y2
-	VMOVUPS 64(R12)(R8*1), Y4
+	VMOVUPS 64(R12)(SI*1), Y4
 	VMAXPS  Y3, Y4, Y3
 	VCMPPS  $0x03, Y4, Y4, Y4
 	VORPS   Y4, Y3, Y3
@@ -370,34 +435,47 @@ block3Next:
 	INCQ R10
 
 block3Test:
-	CMPQ    R10, BX
+	CMPQ    R10, DX
 	JLT     block3Tap
-	VMOVUPS Y1, (SI)(R8*1)
-	VMOVUPS Y2, 32(SI)(R8*1)
-	VMOVUPS Y3, 64(SI)(R8*1)
-	ADDQ    $0x00000060, R8
-	JMP     block3
+	VMOVUPS Y1, (R8)(SI*1)
+	VMOVUPS Y2, 32(R8)(SI*1)
+	VMOVUPS Y3, 64(R8)(SI*1)
+	LEAQ    (DI)(DX*4), DI
+	ADDQ    32(AX), R8
+	DECQ    R9
+
+block3PixelTest:
+	TESTQ R9, R9
+	JNZ   block3Pixel
+	ADDQ  $0x00000060, SI
+	JMP   block3
 
 block3End:
 block2:
-	LEAQ    64(R8), R10
-	CMPQ    R10, DI
-	JGT     block2End
+	LEAQ 64(SI), DI
+	CMPQ DI, BX
+	JGT  block2End
+	MOVQ 8(AX), DI
+	MOVQ 24(AX), R8
+	MOVQ 40(AX), R9
+	JMP  block2PixelTest
+
+block2Pixel:
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	XORQ    R10, R10
 	JMP     block2Test
 
 block2Tap:
-	MOVLQSX (DX)(R10*4), R11
+	MOVLQSX (DI)(R10*4), R11
 	LEAQ    (CX)(R11*1), R12
 	TESTQ   R11, R11
 	JLT     block2Next
-	VMOVUPS (R12)(R8*1), Y3
+	VMOVUPS (R12)(SI*1), Y3
 	VMAXPS  Y1, Y3, Y1
 	VCMPPS  $0x03, Y3, Y3, Y3
 	VORPS   Y3, Y1, Y1
-	VMOVUPS 32(R12)(R8*1), Y3
+	VMOVUPS 32(R12)(SI*1), Y3
 	VMAXPS  Y2, Y3, Y2
 	VCMPPS  $0x03, Y3, Y3, Y3
 	VORPS   Y3, Y2, Y2
@@ -406,28 +484,41 @@ block2Next:
 	INCQ R10
 
 block2Test:
-	CMPQ    R10, BX
+	CMPQ    R10, DX
 	JLT     block2Tap
-	VMOVUPS Y1, (SI)(R8*1)
-	VMOVUPS Y2, 32(SI)(R8*1)
-	ADDQ    $0x00000040, R8
-	JMP     block2
+	VMOVUPS Y1, (R8)(SI*1)
+	VMOVUPS Y2, 32(R8)(SI*1)
+	LEAQ    (DI)(DX*4), DI
+	ADDQ    32(AX), R8
+	DECQ    R9
+
+block2PixelTest:
+	TESTQ R9, R9
+	JNZ   block2Pixel
+	ADDQ  $0x00000040, SI
+	JMP   block2
 
 block2End:
 block1:
-	LEAQ    32(R8), R10
-	CMPQ    R10, DI
-	JGT     block1End
+	LEAQ 32(SI), DI
+	CMPQ DI, BX
+	JGT  block1End
+	MOVQ 8(AX), DI
+	MOVQ 24(AX), R8
+	MOVQ 40(AX), R9
+	JMP  block1PixelTest
+
+block1Pixel:
 	VMOVAPS Y0, Y1
 	XORQ    R10, R10
 	JMP     block1Test
 
 block1Tap:
-	MOVLQSX (DX)(R10*4), R11
+	MOVLQSX (DI)(R10*4), R11
 	LEAQ    (CX)(R11*1), R12
 	TESTQ   R11, R11
 	JLT     block1Next
-	VMOVUPS (R12)(R8*1), Y2
+	VMOVUPS (R12)(SI*1), Y2
 	VMAXPS  Y1, Y2, Y1
 	VCMPPS  $0x03, Y2, Y2, Y2
 	VORPS   Y2, Y1, Y1
@@ -436,74 +527,87 @@ block1Next:
 	INCQ R10
 
 block1Test:
-	CMPQ    R10, BX
+	CMPQ    R10, DX
 	JLT     block1Tap
-	VMOVUPS Y1, (SI)(R8*1)
-	ADDQ    $0x00000020, R8
-	JMP     block1
+	VMOVUPS Y1, (R8)(SI*1)
+	LEAQ    (DI)(DX*4), DI
+	ADDQ    32(AX), R8
+	DECQ    R9
+
+block1PixelTest:
+	TESTQ R9, R9
+	JNZ   block1Pixel
+	ADDQ  $0x00000020, SI
+	JMP   block1
 
 block1End:
-	CMPQ    R8, DI
-	JGE     pixelEnd
-	MOVQ    DI, R10
-	SUBQ    R8, R10
-	SHRQ    $0x02, R10
-	LEAQ    laneMask<>+64(SB), R11
-	SHLQ    $0x02, R10
-	SUBQ    R10, R11
-	VMOVUPS (R11), Y2
+	MOVQ    BX, R9
+	SUBQ    SI, R9
+	JZ      done
+	SHRQ    $0x02, R9
+	LEAQ    laneMask<>+64(SB), DI
+	MOVQ    R9, R8
+	SHLQ    $0x02, R8
+	SUBQ    R8, DI
+	VMOVUPS (DI), Y2
+	MOVQ    8(AX), DI
+	MOVQ    24(AX), R8
+	MOVQ    40(AX), R10
+	JMP     restPixelTest
+
+restPixel:
 	VMOVAPS Y0, Y1
-	XORQ    R10, R10
+	XORQ    R9, R9
 	JMP     restTest
 
 restTap:
-	MOVLQSX    (DX)(R10*4), R11
+	MOVLQSX    (DI)(R9*4), R11
 	LEAQ       (CX)(R11*1), R12
 	TESTQ      R11, R11
 	JLT        restNext
-	VMASKMOVPS (R12)(R8*1), Y2, Y3
+	VMASKMOVPS (R12)(SI*1), Y2, Y3
 	VMAXPS     Y1, Y3, Y1
 	VCMPPS     $0x03, Y3, Y3, Y3
 	VORPS      Y3, Y1, Y1
 
 restNext:
-	INCQ R10
+	INCQ R9
 
 restTest:
-	CMPQ         R10, BX
+	CMPQ         R9, DX
 	JLT          restTap
-	LEAQ         (SI)(R8*1), R11
-	MOVQ         DI, R10
-	SUBQ         R8, R10
-	SHRQ         $0x02, R10
-	MOVQ         R10, R8
-	TESTQ        $0x00000004, R8
+	LEAQ         (R8)(SI*1), R11
+	MOVQ         BX, R9
+	SUBQ         SI, R9
+	SHRQ         $0x02, R9
+	TESTQ        $0x00000004, R9
 	JZ           store4
 	VMOVUPS      X1, (R11)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x10, R11
 
 store4:
-	TESTQ    $0x00000002, R8
+	TESTQ    $0x00000002, R9
 	JZ       store2
 	VMOVLPS  X1, (R11)
 	VMOVHLPS X1, X1, X1
 	ADDQ     $0x08, R11
 
 store2:
-	TESTQ  $0x00000001, R8
+	TESTQ  $0x00000001, R9
 	JZ     store1
 	VMOVSS X1, (R11)
 
 store1:
-pixelEnd:
-	LEAQ (DX)(BX*4), DX
-	ADDQ 32(AX), SI
-	DECQ R9
+	LEAQ (DI)(DX*4), DI
+	ADDQ 32(AX), R8
+	DECQ R10
 
-pixelTest:
-	TESTQ R9, R9
-	JNZ   pixel
+restPixelTest:
+	TESTQ R10, R10
+	JNZ   restPixel
+
+done:
 	VZEROUPPER
 	RET
 
@@ -521,23 +625,23 @@ GLOBL splatff800000<>(SB), RODATA|NOPTR, $32
 // Requires: AVX
 TEXT ·f32AvgPoolAVX2(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
-	MOVQ 16(AX), CX
 	MOVQ (AX), DX
-	MOVQ 8(AX), BX
-	MOVQ 48(AX), SI
-	MOVQ 24(AX), DI
-	MOVQ 56(AX), R8
-	SHLQ $0x02, R8
-	MOVQ 40(AX), R10
-	JMP  pixelTest
-
-pixel:
-	XORQ R9, R9
+	MOVQ 48(AX), BX
+	MOVQ 56(AX), SI
+	SHLQ $0x02, SI
+	XORQ DI, DI
 
 block4:
-	LEAQ   128(R9), R11
-	CMPQ   R11, R8
-	JGT    block4End
+	LEAQ 128(DI), CX
+	CMPQ CX, SI
+	JGT  block4End
+	MOVQ 8(AX), R8
+	MOVQ 24(AX), R9
+	MOVQ 16(AX), CX
+	MOVQ 40(AX), R10
+	JMP  block4PixelTest
+
+block4Pixel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -546,38 +650,53 @@ block4:
 	JMP    block4Test
 
 block4Tap:
-	MOVLQSX (BX)(R11*4), R12
+	MOVLQSX (R8)(R11*4), R12
 	LEAQ    (DX)(R12*1), R13
 	TESTQ   R12, R12
 	JLT     block4Next
-	VADDPS  (R13)(R9*1), Y0, Y0
-	VADDPS  32(R13)(R9*1), Y1, Y1
-	VADDPS  64(R13)(R9*1), Y2, Y2
-	VADDPS  96(R13)(R9*1), Y3, Y3
+	VADDPS  (R13)(DI*1), Y0, Y0
+	VADDPS  32(R13)(DI*1), Y1, Y1
+	VADDPS  64(R13)(DI*1), Y2, Y2
+	VADDPS  96(R13)(DI*1), Y3, Y3
 
 block4Next:
 	INCQ R11
 
 block4Test:
-	CMPQ         R11, SI
+	CMPQ         R11, BX
 	JLT          block4Tap
 	VBROADCASTSS (CX), Y4
 	VMULPS       Y4, Y0, Y0
 	VMULPS       Y4, Y1, Y1
 	VMULPS       Y4, Y2, Y2
 	VMULPS       Y4, Y3, Y3
-	VMOVUPS      Y0, (DI)(R9*1)
-	VMOVUPS      Y1, 32(DI)(R9*1)
-	VMOVUPS      Y2, 64(DI)(R9*1)
-	VMOVUPS      Y3, 96(DI)(R9*1)
-	ADDQ         $0x00000080, R9
-	JMP          block4
+	VMOVUPS      Y0, (R9)(DI*1)
+	VMOVUPS      Y1, 32(R9)(DI*1)
+	VMOVUPS      Y2, 64(R9)(DI*1)
+	VMOVUPS      Y3, 96(R9)(DI*1)
+	LEAQ         (R8)(BX*4), R8
+	ADDQ         32(AX), R9
+	ADDQ         $0x04, CX
+	DECQ         R10
+
+block4PixelTest:
+	TESTQ R10, R10
+	JNZ   block4Pixel
+	ADDQ  $0x00000080, DI
+	JMP   block4
 
 block4End:
 block3:
-	LEAQ   96(R9), R11
-	CMPQ   R11, R8
-	JGT    block3End
+	LEAQ 96(DI), CX
+	CMPQ CX, SI
+	JGT  block3End
+	MOVQ 8(AX), R8
+	MOVQ 24(AX), R9
+	MOVQ 16(AX), CX
+	MOVQ 40(AX), R10
+	JMP  block3PixelTest
+
+block3Pixel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -585,152 +704,197 @@ block3:
 	JMP    block3Test
 
 block3Tap:
-	MOVLQSX (BX)(R11*4), R12
+	MOVLQSX (R8)(R11*4), R12
 	LEAQ    (DX)(R12*1), R13
 	TESTQ   R12, R12
 	JLT     block3Next
-	VADDPS  (R13)(R9*1), Y0, Y0
-	VADDPS  32(R13)(R9*1), Y1, Y1
-	VADDPS  64(R13)(R9*1), Y2, Y2
+	VADDPS  (R13)(DI*1), Y0, Y0
+	VADDPS  32(R13)(DI*1), Y1, Y1
+	VADDPS  64(R13)(DI*1), Y2, Y2
 
 block3Next:
 	INCQ R11
 
 block3Test:
-	CMPQ         R11, SI
+	CMPQ         R11, BX
 	JLT          block3Tap
 	VBROADCASTSS (CX), Y3
 	VMULPS       Y3, Y0, Y0
 	VMULPS       Y3, Y1, Y1
 	VMULPS       Y3, Y2, Y2
-	VMOVUPS      Y0, (DI)(R9*1)
-	VMOVUPS      Y1, 32(DI)(R9*1)
-	VMOVUPS      Y2, 64(DI)(R9*1)
-	ADDQ         $0x00000060, R9
-	JMP          block3
+	VMOVUPS      Y0, (R9)(DI*1)
+	VMOVUPS      Y1, 32(R9)(DI*1)
+	VMOVUPS      Y2, 64(R9)(DI*1)
+	LEAQ         (R8)(BX*4), R8
+	ADDQ         32(AX), R9
+	ADDQ         $0x04, CX
+	DECQ         R10
+
+block3PixelTest:
+	TESTQ R10, R10
+	JNZ   block3Pixel
+	ADDQ  $0x00000060, DI
+	JMP   block3
 
 block3End:
 block2:
-	LEAQ   64(R9), R11
-	CMPQ   R11, R8
-	JGT    block2End
+	LEAQ 64(DI), CX
+	CMPQ CX, SI
+	JGT  block2End
+	MOVQ 8(AX), R8
+	MOVQ 24(AX), R9
+	MOVQ 16(AX), CX
+	MOVQ 40(AX), R10
+	JMP  block2PixelTest
+
+block2Pixel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	XORQ   R11, R11
 	JMP    block2Test
 
 block2Tap:
-	MOVLQSX (BX)(R11*4), R12
+	MOVLQSX (R8)(R11*4), R12
 	LEAQ    (DX)(R12*1), R13
 	TESTQ   R12, R12
 	JLT     block2Next
-	VADDPS  (R13)(R9*1), Y0, Y0
-	VADDPS  32(R13)(R9*1), Y1, Y1
+	VADDPS  (R13)(DI*1), Y0, Y0
+	VADDPS  32(R13)(DI*1), Y1, Y1
 
 block2Next:
 	INCQ R11
 
 block2Test:
-	CMPQ         R11, SI
+	CMPQ         R11, BX
 	JLT          block2Tap
 	VBROADCASTSS (CX), Y2
 	VMULPS       Y2, Y0, Y0
 	VMULPS       Y2, Y1, Y1
-	VMOVUPS      Y0, (DI)(R9*1)
-	VMOVUPS      Y1, 32(DI)(R9*1)
-	ADDQ         $0x00000040, R9
-	JMP          block2
+	VMOVUPS      Y0, (R9)(DI*1)
+	VMOVUPS      Y1, 32(R9)(DI*1)
+	LEAQ         (R8)(BX*4), R8
+	ADDQ         32(AX), R9
+	ADDQ         $0x04, CX
+	DECQ         R10
+
+block2PixelTest:
+	TESTQ R10, R10
+	JNZ   block2Pixel
+	ADDQ  $0x00000040, DI
+	JMP   block2
 
 block2End:
 block1:
-	LEAQ   32(R9), R11
-	CMPQ   R11, R8
-	JGT    block1End
+	LEAQ 32(DI), CX
+	CMPQ CX, SI
+	JGT  block1End
+	MOVQ 8(AX), R8
+	MOVQ 24(AX), R9
+	MOVQ 16(AX), CX
+	MOVQ 40(AX), R10
+	JMP  block1PixelTest
+
+block1Pixel:
 	VXORPS Y0, Y0, Y0
 	XORQ   R11, R11
 	JMP    block1Test
 
 block1Tap:
-	MOVLQSX (BX)(R11*4), R12
+	MOVLQSX (R8)(R11*4), R12
 	LEAQ    (DX)(R12*1), R13
 	TESTQ   R12, R12
 	JLT     block1Next
-	VADDPS  (R13)(R9*1), Y0, Y0
+	VADDPS  (R13)(DI*1), Y0, Y0
 
 block1Next:
 	INCQ R11
 
 block1Test:
-	CMPQ         R11, SI
+	CMPQ         R11, BX
 	JLT          block1Tap
 	VBROADCASTSS (CX), Y1
 	VMULPS       Y1, Y0, Y0
-	VMOVUPS      Y0, (DI)(R9*1)
-	ADDQ         $0x00000020, R9
-	JMP          block1
+	VMOVUPS      Y0, (R9)(DI*1)
+	LEAQ         (R8)(BX*4), R8
+	ADDQ         32(AX), R9
+	ADDQ         $0x04, CX
+	DECQ         R10
+
+block1PixelTest:
+	TESTQ R10, R10
+	JNZ   block1Pixel
+	ADDQ  $0x00000020, DI
+	JMP   block1
 
 block1End:
-	CMPQ    R9, R8
-	JGE     pixelEnd
-	MOVQ    R8, R11
-	SUBQ    R9, R11
-	SHRQ    $0x02, R11
-	LEAQ    laneMask<>+64(SB), R12
-	SHLQ    $0x02, R11
-	SUBQ    R11, R12
-	VMOVUPS (R12), Y1
-	VXORPS  Y0, Y0, Y0
-	XORQ    R11, R11
-	JMP     restTest
+	MOVQ    SI, R10
+	SUBQ    DI, R10
+	JZ      done
+	SHRQ    $0x02, R10
+	LEAQ    laneMask<>+64(SB), CX
+	MOVQ    R10, R8
+	SHLQ    $0x02, R8
+	SUBQ    R8, CX
+	VMOVUPS (CX), Y1
+	MOVQ    8(AX), R8
+	MOVQ    24(AX), R9
+	MOVQ    16(AX), CX
+	MOVQ    40(AX), R11
+	JMP     restPixelTest
+
+restPixel:
+	VXORPS Y0, Y0, Y0
+	XORQ   R10, R10
+	JMP    restTest
 
 restTap:
-	MOVLQSX    (BX)(R11*4), R12
+	MOVLQSX    (R8)(R10*4), R12
 	LEAQ       (DX)(R12*1), R13
 	TESTQ      R12, R12
 	JLT        restNext
-	VMASKMOVPS (R13)(R9*1), Y1, Y2
+	VMASKMOVPS (R13)(DI*1), Y1, Y2
 	VADDPS     Y2, Y0, Y0
 
 restNext:
-	INCQ R11
+	INCQ R10
 
 restTest:
-	CMPQ         R11, SI
+	CMPQ         R10, BX
 	JLT          restTap
-	VBROADCASTSS (CX), Y1
-	VMULPS       Y1, Y0, Y0
-	LEAQ         (DI)(R9*1), R12
-	MOVQ         R8, R11
-	SUBQ         R9, R11
-	SHRQ         $0x02, R11
-	MOVQ         R11, R9
-	TESTQ        $0x00000004, R9
+	VBROADCASTSS (CX), Y2
+	VMULPS       Y2, Y0, Y0
+	LEAQ         (R9)(DI*1), R12
+	MOVQ         SI, R10
+	SUBQ         DI, R10
+	SHRQ         $0x02, R10
+	TESTQ        $0x00000004, R10
 	JZ           store4
 	VMOVUPS      X0, (R12)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x10, R12
 
 store4:
-	TESTQ    $0x00000002, R9
+	TESTQ    $0x00000002, R10
 	JZ       store2
 	VMOVLPS  X0, (R12)
 	VMOVHLPS X0, X0, X0
 	ADDQ     $0x08, R12
 
 store2:
-	TESTQ  $0x00000001, R9
+	TESTQ  $0x00000001, R10
 	JZ     store1
 	VMOVSS X0, (R12)
 
 store1:
-pixelEnd:
-	LEAQ (BX)(SI*4), BX
-	ADDQ 32(AX), DI
+	LEAQ (R8)(BX*4), R8
+	ADDQ 32(AX), R9
 	ADDQ $0x04, CX
-	DECQ R10
+	DECQ R11
 
-pixelTest:
-	TESTQ R10, R10
-	JNZ   pixel
+restPixelTest:
+	TESTQ R11, R11
+	JNZ   restPixel
+
+done:
 	VZEROUPPER
 	RET
