@@ -1,0 +1,52 @@
+package main
+
+import (
+	"github.com/schollz/progressbar/v3"
+)
+
+// longRun is the number of frames from which a bar is worth showing.
+const longRun = 16
+
+// progress is a bar on standard error, shown only where that is a terminal
+// and there is much to do. A nil progress shows nothing.
+type progress struct {
+	bar *progressbar.ProgressBar
+}
+
+// newProgress returns the bar for total frames, 0 if their number is unknown.
+func newProgress(o output, total int) *progress {
+	if total < longRun || !isTerminal(o.stderr) {
+		return nil
+	}
+	return &progress{progressbar.NewOptions(total,
+		progressbar.OptionSetWriter(o.stderr),
+		progressbar.OptionSetDescription("detect"),
+		progressbar.OptionShowCount(),
+		progressbar.OptionShowIts(),
+		progressbar.OptionSetItsString("frames"),
+		progressbar.OptionSetWidth(30),
+		progressbar.OptionClearOnFinish(),
+	)}
+}
+
+// step counts one frame.
+func (p *progress) step() {
+	if p != nil {
+		p.bar.Add(1) //nolint:errcheck // a bar that cannot be drawn is no reason to stop
+	}
+}
+
+// clear takes the bar away for a line of text; step brings it back.
+func (p *progress) clear() {
+	if p != nil {
+		p.bar.Clear() //nolint:errcheck // as in step
+	}
+}
+
+// finish takes the bar away for good.
+func (p *progress) finish() {
+	if p != nil {
+		p.bar.Finish() //nolint:errcheck // as in step
+		p.bar.Clear()  //nolint:errcheck // as in step
+	}
+}

@@ -1,0 +1,20 @@
+// Package sdk runs ONNX vision models: load a model, run tensors through it,
+// or detect objects in pictures and camera frames.
+//
+//	m, err := sdk.Load("detector.onnx")
+//	det, err := m.NewDetector(sdk.DetectorConfig{Preset: "yolox", MinScore: 0.4})
+//	dets, err := det.Detect(ctx, img) // boxes in pixels of img
+//
+// A Model is immutable and may be shared by any number of goroutines. A
+// Session holds the memory of one run and serves one goroutine at a time; the
+// sessions of a model share its packed weights. A Detector keeps as many
+// sessions as it needs and may be called from several goroutines.
+//
+// Configurations are plain structs whose zero value works. A context can
+// interrupt whatever computes for long. The package never logs and never
+// panics on bad input: errors name the place, the cause and the next step,
+// and wrap one of the Err values.
+//
+// The package does no arithmetic of its own, opens no camera (package camera
+// does) and draws nothing.
+package sdk
