@@ -15,7 +15,7 @@ type Decoder struct {
 	classes       int
 	use           []int // the outputs that are read, by place in the model's list
 	size          []int // their numbers of elements
-	decode        func(d *Decoder, dst []Detection, data [][]float32, t *Transform, minScore float32) []Detection
+	decode        func(d *Decoder, dst []Detection, data [][]float32, t Transform, minScore float32) []Detection
 	data          [][]float32
 	best          []float32 // fastestdet: highest class of each cell
 	arg           []int32   // and which one
@@ -119,7 +119,7 @@ func (d *Decoder) Decode(dst []Detection, outs []Output, t Transform, minScore f
 		}
 		d.data[i] = outs[at].Data
 	}
-	return d.decode(d, dst[:0], d.data, &t, minScore), nil
+	return d.decode(d, dst[:0], d.data, t, minScore), nil
 }
 
 // take makes output at the next one that decode gets.

@@ -67,7 +67,7 @@ func (d *Decoder) fitUltraFace(outs []Output) {
 //
 // The two kinds have the same names and shapes. Corners are always in order,
 // offsets are not, which tells them apart.
-func (d *Decoder) ultraface(dst []Detection, data [][]float32, t *Transform, minScore float32) []Detection {
+func (d *Decoder) ultraface(dst []Detection, data [][]float32, t Transform, minScore float32) []Detection {
 	scores, boxes := data[0], data[1]
 	offsets := areOffsets(boxes)
 	w, h := float64(d.width), float64(d.height)
@@ -138,7 +138,7 @@ func (d *Decoder) fitYuNet(outs []Output) {
 // yunet decodes, for each stride, score = class * objectness, centre = (xy +
 // cell) * stride, size = exp(wh) * stride, and five points (xy + cell) * stride:
 // right eye, left eye, nose, right and left corner of the mouth.
-func (d *Decoder) yunet(dst []Detection, data [][]float32, t *Transform, minScore float32) []Detection {
+func (d *Decoder) yunet(dst []Detection, data [][]float32, t Transform, minScore float32) []Detection {
 	for k, s := range strides {
 		class, obj, boxes, points := data[4*k], data[4*k+1], data[4*k+2], data[4*k+3]
 		stride := float64(s)

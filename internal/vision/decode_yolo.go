@@ -25,7 +25,7 @@ func (d *Decoder) fitFastestDet(outs []Output) {
 //	w = sigmoid t3             h = sigmoid t4
 //
 // as fractions of the input.
-func (d *Decoder) fastestdet(dst []Detection, data [][]float32, t *Transform, minScore float32) []Detection {
+func (d *Decoder) fastestdet(dst []Detection, data [][]float32, t Transform, minScore float32) []Detection {
 	gw, gh := d.width/16, d.height/16
 	cells := gw * gh
 	o := data[0]
@@ -58,7 +58,7 @@ func (d *Decoder) fastestdet(dst []Detection, data [][]float32, t *Transform, mi
 func sigmoid(x float32) float64 { return 1 / (1 + math.Exp(-float64(x))) }
 
 // fitRows wants one output of n rows: four of the box, objectness, classes.
-func (d *Decoder) fitRows(outs []Output, n int, decode func(*Decoder, []Detection, [][]float32, *Transform, float32) []Detection) {
+func (d *Decoder) fitRows(outs []Output, n int, decode func(*Decoder, []Detection, [][]float32, Transform, float32) []Detection) {
 	for i := range outs {
 		if width, ok := rows(outs[i].Shape, n); ok && width >= 6 {
 			d.classes = width - 5
@@ -72,7 +72,7 @@ func (d *Decoder) fitRows(outs []Output, n int, decode func(*Decoder, []Detectio
 // yolox decodes rows of the strides 8, 16 and 32 in turn, each map row by row:
 // centre = (xy + cell) * stride, size = exp(wh) * stride, score = objectness *
 // class, with the sigmoids in the graph.
-func (d *Decoder) yolox(dst []Detection, data [][]float32, t *Transform, minScore float32) []Detection {
+func (d *Decoder) yolox(dst []Detection, data [][]float32, t Transform, minScore float32) []Detection {
 	n := 5 + d.classes
 	o := data[0]
 	for _, s := range strides {
@@ -97,7 +97,7 @@ func (d *Decoder) yolox(dst []Detection, data [][]float32, t *Transform, minScor
 }
 
 // yolov5 decodes rows of centre and size in input pixels, objectness, classes.
-func (d *Decoder) yolov5(dst []Detection, data [][]float32, t *Transform, minScore float32) []Detection {
+func (d *Decoder) yolov5(dst []Detection, data [][]float32, t Transform, minScore float32) []Detection {
 	n := 5 + d.classes
 	for o := data[0]; len(o) >= n; o = o[n:] {
 		r := o[:n]
@@ -130,7 +130,7 @@ func (d *Decoder) fitYOLOv8(outs []Output) {
 
 // yolov8 decodes channel rows over all cells: centre and size in input pixels,
 // then class probabilities; there is no objectness.
-func (d *Decoder) yolov8(dst []Detection, data [][]float32, t *Transform, minScore float32) []Detection {
+func (d *Decoder) yolov8(dst []Detection, data [][]float32, t Transform, minScore float32) []Detection {
 	cells := len(d.best)
 	o := data[0]
 	copy(d.best, o[4*cells:5*cells])
@@ -195,7 +195,7 @@ func (d *Decoder) fitNanoDet(outs []Output) {
 // nanodet decodes class scores and, for left, top, right and bottom, eight bins
 // whose softmax expectation times the stride is the distance from the cell's
 // centre g*stride + (stride-1)/2.
-func (d *Decoder) nanodet(dst []Detection, data [][]float32, t *Transform, minScore float32) []Detection {
+func (d *Decoder) nanodet(dst []Detection, data [][]float32, t Transform, minScore float32) []Detection {
 	for k, s := range strides {
 		scores, bins := data[2*k], data[2*k+1]
 		stride := float64(s)
