@@ -53,7 +53,11 @@ func (p Port) String() string {
 			dims[i] = "?"
 		}
 	}
-	return fmt.Sprintf("%s %v[%s]", p.Name, p.Type.DType, strings.Join(dims, "x"))
+	separator := "x"
+	if slices.ContainsFunc(p.Dims, func(name string) bool { return name != "" }) {
+		separator = " x "
+	}
+	return fmt.Sprintf("%s %v[%s]", p.Name, p.Type.DType, strings.Join(dims, separator))
 }
 
 // Model is a loaded model. It is immutable and safe for concurrent use.

@@ -1,7 +1,9 @@
 package sdk
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,7 +54,7 @@ func ReadTensor(path string) (*Tensor, error) {
 	if strings.EqualFold(filepath.Ext(path), ".pb") {
 		_, t, err = onnx.DecodeTensor(data)
 	} else {
-		t, err = npy.Decode(data)
+		t, err = npy.Read(bytes.NewReader(data))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -60,5 +62,6 @@ func ReadTensor(path string) (*Tensor, error) {
 	return t, nil
 }
 
-// EncodeNPY returns a tensor as the contents of a .npy file.
-func EncodeNPY(t *Tensor) ([]byte, error) { return npy.Encode(t) }
+// WriteNPY writes a tensor in NumPy's .npy format. Int4 and Uint4, which NumPy
+// does not have, are written as Int8 and Uint8; BFloat16 is refused.
+func WriteNPY(w io.Writer, t *Tensor) error { return npy.Write(w, t) }

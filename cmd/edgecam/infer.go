@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -212,11 +213,11 @@ func writeOutputs(dir string, s *sdk.Session) error {
 	names, manifest := fileNames{"manifest.json": true}, map[string]string{}
 	for _, p := range s.Outputs() {
 		file := names.pick(p.Name, ".npy")
-		data, err := sdk.EncodeNPY(s.Output(p.Name))
-		if err != nil {
+		var data bytes.Buffer
+		if err := sdk.WriteNPY(&data, s.Output(p.Name)); err != nil {
 			return fmt.Errorf("output %q: %w", p.Name, err)
 		}
-		if err := writeFile(filepath.Join(dir, file), data); err != nil {
+		if err := writeFile(filepath.Join(dir, file), data.Bytes()); err != nil {
 			return err
 		}
 		manifest[p.Name] = file

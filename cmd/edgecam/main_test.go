@@ -83,7 +83,7 @@ func TestExitCodes(t *testing.T) {
 		{"output is a video", "detect -m " + squares + " -s " + picture + " -o out.avi", 2, "not written yet"},
 		{"infer without folder", "infer -m " + tensors + " -i " + x, 2, "pass -o"},
 		{"input missing", "infer -m " + tensors + " -o " + out + "/a -i " + x, 2, `"shape" is missing`},
-		{"input of unknown name", "infer -m " + tensors + " -o " + out + "/a -i y=" + assets + "tensors_x.npy", 2, "it takes x float32[batchx4], shape int64[2]"},
+		{"input of unknown name", "infer -m " + tensors + " -o " + out + "/a -i y=" + assets + "tensors_x.npy", 2, "it takes x float32[batch x 4], shape int64[2]"},
 		{"input twice", "infer -m " + tensors + " -o " + out + "/a -i " + x + " -i " + x, 2, "given twice"},
 		{"input of wrong type", "infer -m " + tensors + " -o " + out + "/a -i x=" + assets + "tensors_shape.npy -i " + shape, 2, "does not fit"},
 		{"input of wrong shape", "infer -m " + tensors + " -o " + out + "/a -i " + x + " -i shape=" + assets + "tensors_best.npy -i x=1", 2, "given twice"},
