@@ -9,5 +9,5 @@ import (
 func TestNetNodeCases(t *testing.T) {
 	optest.RunNodeCases(t, optest.NodeCases(t),
 		"AveragePool", "Conv", "ConvTranspose", "Einsum", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "GridSample",
-		"LpPool", "MatMul", "MaxPool", "Resize", "RoiAlign", "Upsample")
+		"ConvInteger", "LpPool", "MatMul", "MatMulInteger", "MaxPool", "QLinearConv", "QLinearMatMul", "Resize", "RoiAlign", "Upsample")
 }
