@@ -108,7 +108,7 @@ var unaries = []elementwise{
 	},
 	{
 		name: "SiLU", doc: "x / (1 + exp(-p*x))",
-		srcs: []string{"v"}, locals: append(expLocals, "x"), params: []string{"p"}, consts: expConsts, unroll: 2, result: "x",
+		srcs: []string{"v"}, locals: append(expLocals, "x"), params: []string{"p"}, consts: expConsts, unroll: 3, result: "x",
 		code: slices.Concat([]string{"VFMUL_S4({p}, {v}, {x})", "VFNEG_S4({x}, {x})"}, expCode,
 			[]string{"VFADD_S4({one}, {x}, {x})"}, reciprocal, []string{"VFMUL_S4({v}, {x}, {x})"}),
 	},

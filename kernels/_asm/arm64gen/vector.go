@@ -17,7 +17,7 @@ import (
 type elementwise struct {
 	name, sig, doc string
 	size           int      // bytes of arguments
-	unroll         int      // vectors at a time, a multiple of 2
+	unroll         int      // vectors at a time
 	srcs           []string // locals loaded from the pointers that are not dst
 	locals         []string // the others
 	sum            string   // name of the sum, if there is one
@@ -189,21 +189,20 @@ func (e elementwise) loop(f *file, name string, n int, shared map[string]int) {
 	}
 }
 
-// move loads or stores one local of every vector.
+// move loads or stores one local of every vector, in pairs where it can.
 func (e elementwise) move(f *file, groups []map[string]int, name, r string, single, load bool) {
-	op, step := "FMOVQ", 16
-	if single {
-		op, step = "FMOVS", 4
-	}
 	for g := 0; g < len(groups); g++ {
-		regs := fmt.Sprintf("F%d", groups[g][name])
-		if g+1 < len(groups) {
+		op, step, regs := "FMOVQ", 16, fmt.Sprintf("F%d", groups[g][name])
+		switch {
+		case single:
+			op, step = "FMOVS", 4
+		case g+1 < len(groups):
 			g++
-			op, step = "FLDPQ", 32
-			if !load {
-				op = "FSTPQ"
-			}
 			regs = fmt.Sprintf("(%s, F%d)", regs, groups[g][name])
+			op, step = "FSTPQ", 32
+			if load {
+				op = "FLDPQ"
+			}
 		}
 		if load {
 			f.op("%s.P %d(%s), %s", op, step, r, regs)

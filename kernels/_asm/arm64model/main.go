@@ -47,10 +47,8 @@ func kernels() []kernel {
 		kernel{"f32MaxPoolNEON", 16, "element"}, kernel{"f32AvgPoolNEON", 16, "element"},
 		kernel{"f32AddNEON", 16, "element"}, kernel{"f32MaxNEON", 16, "element"}, kernel{"f32ClampNEON", 16, "element"},
 		kernel{"f32HardSwishNEON", 16, "element"})
-	for _, f := range []string{"Exp", "Sigmoid", "SiLU", "Tanh", "ExpSum"} {
-		ks = append(ks, kernel{"f32" + f + "NEON", 8, "element"})
-	}
-	return ks
+	return append(ks, kernel{"f32ExpNEON", 16, "element"}, kernel{"f32SigmoidNEON", 16, "element"},
+		kernel{"f32SiLUNEON", 12, "element"}, kernel{"f32TanhNEON", 8, "element"}, kernel{"f32ExpSumNEON", 8, "element"})
 }
 
 func main() {
