@@ -135,11 +135,14 @@ func TestGNUEncodings(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", as, err, out)
 	}
-	f, err := elf.Open(object)
+	data, err := os.ReadFile(object)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	f, err := elf.NewFile(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
 	code, err := f.Section(".text").Data()
 	if err != nil {
 		t.Fatal(err)
