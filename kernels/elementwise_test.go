@@ -56,7 +56,6 @@ func logistic(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 func limit(x, lo, hi float64) float64 { return math.Min(math.Max(x, lo), hi) }
 
 func unaryCases() []unaryCase {
-	clampTo := func(x, p, q float64) float64 { return limit(x, p, q) }
 	leaky := func(x, p, _ float64) float64 {
 		if x < 0 {
 			return p * x
@@ -71,9 +70,9 @@ func unaryCases() []unaryCase {
 	exp := func(x, _, _ float64) float64 { return math.Exp(x) }
 	affine := func(x, p, q float64) float64 { return float64(float32(p*x)) + q }
 	return []unaryCase{
-		{slot: kernels.Clamp, p: 0, q: 6, truth: clampTo, exact: true},
-		{slot: kernels.Clamp, p: -inf, q: 1, truth: clampTo, exact: true},
-		{slot: kernels.Clamp, p: -0.5, q: inf, truth: clampTo, exact: true},
+		{slot: kernels.Clamp, p: 0, q: 6, truth: limit, exact: true},
+		{slot: kernels.Clamp, p: -inf, q: 1, truth: limit, exact: true},
+		{slot: kernels.Clamp, p: -0.5, q: inf, truth: limit, exact: true},
 		{slot: kernels.LeakyRelu, p: 0.1, truth: leaky, exact: true},
 		{slot: kernels.LeakyRelu, p: -2, truth: leaky, exact: true},
 		{slot: kernels.Sigmoid, truth: sigmoid, relative: 1e-6, absolute: 1e-37},

@@ -55,13 +55,7 @@ func (m *memory) floats(n int, at place) []float32 {
 		m.t.Fatal("test: out of regions")
 	}
 	w := m.words[m.next]
-	from := 0
-	switch at {
-	case oddStart:
-		from = 1
-	case atEnd:
-		from = len(w) - n
-	}
+	from := map[place]int{atStart: 0, oddStart: 1, atEnd: len(w) - n}[at]
 	if n > len(w)-from {
 		m.t.Fatalf("test: %d elements do not fit a region", n)
 	}

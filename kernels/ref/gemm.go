@@ -14,32 +14,29 @@ func F32Gemm(a *GemmF32) { F32GemmNR(a, F32NR) }
 // F32Igemm computes one tile of an implicit GEMM for panels of F32NR columns.
 func F32Igemm(a *GemmF32) { F32IgemmNR(a, F32NR) }
 
-// F32GemmNR is F32Gemm for panels of NR columns, a multiple of 4, and any M.
-func F32GemmNR(a *GemmF32, NR int) {
+// F32GemmNR is F32Gemm for panels of nr columns, a multiple of 4, and any M.
+func F32GemmNR(a *GemmF32, nr int) {
 	for n := 0; n < a.N; n += 4 {
 		for m := 0; m < a.M; m += 2 {
 			second := min(m+1, a.M-1)
 			acc := startTile(a, n)
-			w := unsafe.Add(a.W, 4*(NR+n))
-			dotTile(&acc, unsafe.Add(a.A, m*a.AStride), unsafe.Add(a.A, second*a.AStride), w, a.K, 4*NR)
+			dotTile(&acc, unsafe.Add(a.A, m*a.AStride), unsafe.Add(a.A, second*a.AStride), a.W, nr+n, nr, a.K)
 			storeTile(a, &acc, m, n)
 		}
 	}
 }
 
-// F32IgemmNR is F32Igemm for panels of NR columns, a multiple of 4, and any M.
-func F32IgemmNR(a *GemmF32, NR int) {
+// F32IgemmNR is F32Igemm for panels of nr columns, a multiple of 4, and any M.
+func F32IgemmNR(a *GemmF32, nr int) {
 	offsets := unsafe.Slice(a.Offsets, a.M*a.Taps)
 	for n := 0; n < a.N; n += 4 {
 		for m := 0; m < a.M; m += 2 {
 			second := min(m+1, a.M-1)
 			acc := startTile(a, n)
-			w := unsafe.Add(a.W, 4*(NR+n))
 			for t := range a.Taps {
 				x0 := tapStart(a.A, a.Zero, offsets[m*a.Taps+t])
 				x1 := tapStart(a.A, a.Zero, offsets[second*a.Taps+t])
-				dotTile(&acc, x0, x1, w, a.K, 4*NR)
-				w = unsafe.Add(w, 4*NR*a.K)
+				dotTile(&acc, x0, x1, a.W, (1+t*a.K)*nr+n, nr, a.K)
 			}
 			storeTile(a, &acc, m, n)
 		}
@@ -63,15 +60,15 @@ func startTile(a *GemmF32, n int) tile {
 	return tile{b, b}
 }
 
-// dotTile adds K products to each of the eight sums. Rows of weights are
-// wStride bytes apart.
-func dotTile(acc *tile, x0, x1, w unsafe.Pointer, K, wStride int) {
+// dotTile adds n products to each of the eight sums. The weights are elements
+// first, first+stride and so on of w.
+func dotTile(acc *tile, x0, x1, w unsafe.Pointer, first, stride, n int) {
 	a0, a1, a2, a3 := acc[0][0], acc[0][1], acc[0][2], acc[0][3]
 	b0, b1, b2, b3 := acc[1][0], acc[1][1], acc[1][2], acc[1][3]
-	for k := range K {
+	for k := range n {
 		u := *(*float32)(unsafe.Add(x0, 4*k))
 		v := *(*float32)(unsafe.Add(x1, 4*k))
-		r := (*[4]float32)(unsafe.Add(w, k*wStride))
+		r := (*[4]float32)(unsafe.Add(w, 4*(first+k*stride)))
 		a0 += float32(u * r[0])
 		a1 += float32(u * r[1])
 		a2 += float32(u * r[2])
