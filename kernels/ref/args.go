@@ -55,8 +55,8 @@ type DwconvF32 struct {
 
 // PoolF32 holds the arguments of one run of output pixels of a pooling over
 // channels-last data. F32MaxPool takes the maximum over the taps whose offset
-// is not negative (a pixel has at least one); F32AvgPool their sum times
-// Scale[p].
+// is not negative (a pixel has at least one), NaN where there is one;
+// F32AvgPool their sum times Scale[p].
 type PoolF32 struct {
 	In        unsafe.Pointer
 	Offsets   *int32   // Pixels x Taps, bytes; negative: outside the image
