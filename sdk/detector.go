@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"runtime"
@@ -232,7 +233,7 @@ func (d *Detector) Label(class int) string {
 // Detect finds the objects in a picture, best first.
 func (d *Detector) Detect(ctx context.Context, img image.Image) ([]Detection, error) {
 	if img == nil || img.Bounds().Empty() {
-		return nil, fmt.Errorf("detect: the picture has no pixels")
+		return nil, errors.New("detect: the picture has no pixels")
 	}
 	l, err := d.take(ctx)
 	if err != nil {
@@ -246,6 +247,9 @@ func (d *Detector) Detect(ctx context.Context, img image.Image) ([]Detection, er
 // DetectFrame finds the objects in a frame, best first. Boxes are in pixels
 // of the frame.
 func (d *Detector) DetectFrame(ctx context.Context, f *camera.Frame) ([]Detection, error) {
+	if f == nil {
+		return nil, errors.New("detect: there is no frame")
+	}
 	l, err := d.take(ctx)
 	if err != nil {
 		return nil, err
