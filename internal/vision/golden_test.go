@@ -286,3 +286,28 @@ func ExampleRecognise() {
 	fmt.Println(p.Name, err)
 	// Output: yolox <nil>
 }
+
+func BenchmarkPreprocess(b *testing.B) {
+	for _, c := range []struct {
+		preset         string
+		w, h, inW, inH int
+	}{{"fastestdet", 640, 480, 352, 352}, {"yolox", 640, 480, 416, 416}, {"ultraface", 640, 480, 320, 240}, {"fastestdet", 1920, 1080, 352, 352}} {
+		b.Run(fmt.Sprintf("%s/frame=%dx%d", c.preset, c.w, c.h), func(b *testing.B) {
+			p, err := FindPreset(c.preset)
+			if err != nil {
+				b.Fatal(err)
+			}
+			pre, err := NewPreprocessor(p, c.inW, c.inH, NCHW)
+			if err != nil {
+				b.Fatal(err)
+			}
+			f, dst := picture(c.w, c.h, 1), make([]float32, pre.Len())
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := pre.Preprocess(dst, f); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -81,7 +81,7 @@ func (p *Preprocessor) Preprocess(dst []float32, f *camera.Frame) (Transform, er
 	return t, nil
 }
 
-// order returns where in a pixel of f the channels of the input are.
+// order returns the places of the input's first and last channel in a pixel of f.
 func (p *Preprocessor) order(f *camera.Frame) (first, last int) {
 	if p.bgr != (f.Format == camera.BGR24) {
 		return 2, 0
@@ -91,8 +91,9 @@ func (p *Preprocessor) order(f *camera.Frame) (first, last int) {
 
 func (p *Preprocessor) fillNCHW(dst []float32, f *camera.Frame, left, top, w, h int) {
 	plane := p.width * p.height
-	from := [3]int{1: 1}
-	from[0], from[2] = p.order(f)
+	channel := [3]int{1: 1} // of each byte of a pixel
+	channel[0], channel[2] = p.order(f)
+	value := [3]*[256]float32{&p.value[channel[0]], &p.value[1], &p.value[channel[2]]}
 	for c := range 3 {
 		d := dst[c*plane:][:plane]
 		fill(d[:top*p.width], p.pad[c])
@@ -100,16 +101,21 @@ func (p *Preprocessor) fillNCHW(dst []float32, f *camera.Frame, left, top, w, h 
 	}
 	for y := range h {
 		p.resize.Row(p.line, f.Pix, f.Stride, y)
-		at := (top + y) * p.width
-		for c := range 3 {
-			d := dst[c*plane+at:][:p.width]
+		var part [3][]float32
+		for i, c := range channel {
+			d := dst[c*plane+(top+y)*p.width:][:p.width]
 			fill(d[:left], p.pad[c])
 			fill(d[left+w:], p.pad[c])
-			value := &p.value[c]
-			src := p.line[from[c]:]
-			for x := range d[left : left+w] {
-				d[left+x] = value[src[3*x]]
+			part[i] = d[left : left+w]
+		}
+		d0 := part[0]
+		d1, d2, src := part[1][:len(d0)], part[2][:len(d0)], p.line[:3*w]
+		for x := range d0 {
+			if len(src) < 3 {
+				break
 			}
+			d0[x], d1[x], d2[x] = value[0][src[0]], value[1][src[1]], value[2][src[2]]
+			src = src[3:]
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package vision
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Resizer scales packed pictures of three 8-bit channels as cv2.resize does with
 // INTER_LINEAR, bit for bit: centres of pixels at halves, no antialiasing,
@@ -12,21 +15,21 @@ type Resizer struct {
 	halve                  bool
 	xs                     []tapX
 	ys                     []tapY
-	rows                   [2][]int32 // two rows of the source, scaled along x
-	held                   [2]int     // their numbers
+	rows                   [2][]uint64 // two rows of the source, scaled along x, a pixel to an element
+	held                   [2]int      // their numbers
 }
 
 // tapX is a column of the result: byte offset of the left source pixel, and the
 // weights, of 2048 in all, of that pixel and of the next.
 type tapX struct {
-	at   int32
-	a, b int32
+	at   int
+	a, b uint32
 }
 
 // tapY is a row of the result: its two source rows and their weights.
 type tapY struct {
 	up, down int
-	a, b     int32
+	a, b     uint32
 }
 
 const coefOne = 1 << 11
@@ -48,29 +51,29 @@ func (r *Resizer) Fit(srcW, srcH, dstW, dstH int) {
 		if at >= srcW-1 { // weights on the pixel before, so that the next one exists
 			at, a, b = max(srcW-2, 0), 0, coefOne
 		}
-		r.xs = append(r.xs, tapX{int32(3 * at), a, b})
+		r.xs = append(r.xs, tapX{3 * at, a, b})
 	}
 	for i := range dstH {
 		at, a, b := tap(i, srcH, dstH)
 		r.ys = append(r.ys, tapY{max(at, 0), min(at+1, srcH-1), a, b})
 	}
 	for i := range r.rows {
-		if cap(r.rows[i]) < 3*dstW {
-			r.rows[i] = make([]int32, 3*dstW)
+		if cap(r.rows[i]) < dstW {
+			r.rows[i] = make([]uint64, dstW)
 		}
-		r.rows[i] = r.rows[i][:3*dstW]
+		r.rows[i] = r.rows[i][:dstW]
 	}
 	r.Restart()
 }
 
 // tap returns the source sample before output i, and the weights of it and of
 // the next one. The sample may be -1 or the last one.
-func tap(i, src, dst int) (at int, a, b int32) {
+func tap(i, src, dst int) (at int, a, b uint32) {
 	scale := 1 / (float64(dst) / float64(src))
 	f := float32(float64((float64(i)+0.5)*scale) - 0.5) // converted so that no CPU fuses the two
 	at = int(math.Floor(float64(f)))
 	f -= float32(at)
-	return at, int32(math.RoundToEven(float64((1 - f) * coefOne))), int32(math.RoundToEven(float64(f * coefOne)))
+	return at, uint32(math.RoundToEven(float64((1 - f) * coefOne))), uint32(math.RoundToEven(float64(f * coefOne)))
 }
 
 // Restart forgets the rows of the last picture. It must be called before the
@@ -90,17 +93,39 @@ func (r *Resizer) Row(dst, pix []byte, stride, y int) {
 		return
 	}
 	t := r.ys[y]
-	up := r.row(pix, stride, t.up, t.down)[:len(dst)]
-	down := r.row(pix, stride, t.down, t.up)[:len(dst)]
+	up := r.row(pix, stride, t.up, t.down)
+	down := r.row(pix, stride, t.down, t.up)[:len(up)]
 	a, b := t.a, t.b
 	for x, u := range up {
-		dst[x] = byte(((a*u)>>16 + (b*down[x])>>16 + 2) >> 2)
+		v := down[x]
+		if len(dst) < 3 {
+			break
+		}
+		dst[0] = mix(u>>4, v>>4, a, b)
+		dst[1] = mix(u>>(4+lane), v>>(4+lane), a, b)
+		dst[2] = mix(u>>(4+2*lane), v>>(4+2*lane), a, b)
+		dst = dst[3:]
 	}
 }
 
-// row returns source row y scaled along x, with 7 fractional bits, and keeps the
-// other row.
-func (r *Resizer) row(pix []byte, stride, y, other int) []int32 {
+// mix weighs two samples with 7 fractional bits, which are in the low 15 bits of
+// u and v, each cut off as OpenCV does it.
+func mix(u, v uint64, a, b uint32) byte {
+	return byte((a*(uint32(u)&0x7fff)>>16 + b*(uint32(v)&0x7fff)>>16 + 2) >> 2)
+}
+
+// lane is the width of a channel in a pixel of three that are computed at once:
+// 255 times weights of 2048 in all take 19 bits.
+const lane = 21
+
+// spread puts the low three bytes of v into lanes.
+func spread(v uint64) uint64 {
+	return v&0xff | v&0xff00<<(lane-8) | v&0xff0000<<(2*lane-16)
+}
+
+// row returns source row y scaled along x, with 11 fractional bits, and keeps
+// the other row.
+func (r *Resizer) row(pix []byte, stride, y, other int) []uint64 {
 	slot := 0
 	switch {
 	case r.held[0] == y:
@@ -111,23 +136,28 @@ func (r *Resizer) row(pix []byte, stride, y, other int) []int32 {
 		slot = 1
 	}
 	r.held[slot] = y
-	src := pix[y*stride:][:3*r.srcW]
+	src := pix[y*stride:]
 	dst := r.rows[slot]
+	xs := r.xs[:len(dst)]
 	if r.srcW == 1 {
+		v := spread(uint64(src[0])|uint64(src[1])<<8|uint64(src[2])<<16) * coefOne
 		for x := range dst {
-			dst[x] = int32(src[x%3]) * coefOne >> 4
+			dst[x] = v
 		}
 		return dst
 	}
-	for _, t := range r.xs {
-		s := src[t.at:][:6:6]
-		d := dst[:3:3]
-		d[0] = (int32(s[0])*t.a + int32(s[3])*t.b) >> 4
-		d[1] = (int32(s[1])*t.a + int32(s[4])*t.b) >> 4
-		d[2] = (int32(s[2])*t.a + int32(s[5])*t.b) >> 4
-		dst = dst[3:]
+	for x := range dst {
+		t := &xs[x]
+		if t.at+8 > len(src) { // the last pixels of the picture
+			s := src[t.at:][:6]
+			dst[x] = spread(uint64(s[0])|uint64(s[1])<<8|uint64(s[2])<<16)*uint64(t.a) +
+				spread(uint64(s[3])|uint64(s[4])<<8|uint64(s[5])<<16)*uint64(t.b)
+			continue
+		}
+		v := binary.LittleEndian.Uint64(src[t.at:])
+		dst[x] = spread(v)*uint64(t.a) + spread(v>>24)*uint64(t.b)
 	}
-	return r.rows[slot]
+	return dst
 }
 
 func halve(dst, up, down []byte) {
