@@ -317,9 +317,10 @@ func (l *lowerer) node(n *graph.Node) error {
 	return l.keep(n)
 }
 
-// empty reports whether a tensor of the node has no elements.
+// empty reports whether what the node computes on, or an output, has no
+// elements. Exporters leave other inputs out by giving empty constants.
 func empty(n *graph.Node) bool {
-	for _, vs := range [][]*graph.Value{n.In, n.Out} {
+	for _, vs := range [][]*graph.Value{n.In[:min(1, len(n.In))], n.Out} {
 		for _, v := range vs {
 			if v != nil && v.Type.Shape.Elems() == 0 {
 				return true

@@ -157,8 +157,8 @@ func (v view) dense(perm []int) bool {
 }
 
 // order returns the permutation of axes in which the view is dense, if there
-// is one. Axes of extent one keep their place in front of the axis that
-// follows them.
+// is one. An axis of extent one stands in front of those that follow it in
+// the shape.
 func (v view) order() ([]int, bool) {
 	strides := make([]int, len(v.axes))
 	next := 0
@@ -168,7 +168,7 @@ func (v view) order() ([]int, bool) {
 			strides[a] = next
 		case 1:
 			strides[a] = v.axes[a][0].stride
-			next = strides[a]
+			next = max(next, strides[a])
 		default:
 			return nil, false
 		}
