@@ -90,19 +90,24 @@ func short(path string) string {
 
 func TestImports(t *testing.T) {
 	rules := importTable(t)
-	used := map[string]bool{}
+	imports := map[[2]string]bool{}
 	for _, env := range platforms {
 		for _, p := range list(t, env, "./...") {
-			r := rules[short(p.ImportPath)]
-			if r == nil {
+			if r := rules[short(p.ImportPath)]; r != nil {
+				r.seen = true
+			} else {
 				t.Errorf("%s has no row in the import table of ARCHITECTURE.md", p.ImportPath)
-				continue
 			}
-			r.seen = true
 			for _, i := range p.Imports {
-				used[short(p.ImportPath)+" "+short(i)] = true
-				checkImport(t, rules, p.ImportPath, i)
+				imports[[2]string{p.ImportPath, i}] = true
 			}
+		}
+	}
+	used := map[string]bool{}
+	for i := range imports {
+		used[short(i[0])+" "+short(i[1])] = true
+		if rules[short(i[0])] != nil {
+			checkImport(t, rules, i[0], i[1])
 		}
 	}
 	for name, r := range rules {
@@ -112,6 +117,11 @@ func TestImports(t *testing.T) {
 		for _, o := range r.own {
 			if !used[name+" "+o] {
 				t.Errorf("import table: %s may import %s, and does not: drop it from the row", name, o)
+			}
+		}
+		for _, l := range r.libs {
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(used)), func(u string) bool { return strings.HasPrefix(u, name+" "+l) }) {
+				t.Errorf("import table: %s may use %s, and does not: drop it from the row", name, l)
 			}
 		}
 	}
@@ -142,16 +152,19 @@ func checkImport(t *testing.T, rules map[string]*rule, from, to string) {
 // sdkDeps are the only packages outside the standard library and this module
 // that a program may take on by importing the SDK.
 var sdkDeps = []string{
+	"github.com/google/renameio/v2",
 	"github.com/klauspost/cpuid/v2",
-	"golang.org/x/image",
-	"golang.org/x/sys/cpu",
-	"google.golang.org/protobuf",
+	"golang.org/x/image/font",
+	"golang.org/x/image/math/fixed",
+	"golang.org/x/sys",
+	"google.golang.org/protobuf/encoding/protowire",
+	"google.golang.org/protobuf/internal",
 }
 
 // sdkForbidden are packages of the standard library that would give every
-// program that imports the SDK a web server, a child process or a template
-// engine.
-var sdkForbidden = []string{"net", "net/http", "os/exec", "plugin", "html/template", "text/template", "testing", "flag", "log"}
+// program that imports the SDK a web server, child processes, a template
+// engine or a logger.
+var sdkForbidden = []string{"net/http", "os/exec", "plugin", "html/template", "text/template", "testing", "expvar", "log", "log/slog"}
 
 func TestSDKDependencies(t *testing.T) {
 	for _, env := range platforms {
