@@ -257,12 +257,13 @@ func isLive(uri string) bool {
 
 // redact hides the password of a URL.
 func redact(uri string) string {
-	if !strings.Contains(uri, "://") {
+	scheme, _, found := strings.Cut(uri, "://")
+	if !found {
 		return uri
 	}
 	u, err := url.Parse(uri)
 	if err != nil {
-		return uri[:strings.Index(uri, "://")] + "://..."
+		return scheme + "://..."
 	}
 	return u.Redacted()
 }

@@ -38,7 +38,7 @@ func sniff(data []byte) kind {
 func Decode(f *Frame, data []byte) error {
 	var img image.Image
 	var err error
-	turn := 1
+	var turn int
 	switch sniff(data) {
 	case jpegKind:
 		img, turn, err = decodeJPEG(data)
@@ -137,22 +137,22 @@ func (f *Frame) SetImage(img image.Image) {
 			return
 		}
 	case *image.Gray:
-		f.setSamples(m.Pix, m.Stride, 1, 0, 0, 0)
+		f.setSamples(m.Pix, m.Stride, 1, 0, 0)
 		return
 	case *image.Gray16:
-		f.setSamples(m.Pix, m.Stride, 2, 0, 0, 0)
+		f.setSamples(m.Pix, m.Stride, 2, 0, 0)
 		return
 	case *image.RGBA:
-		f.setSamples(m.Pix, m.Stride, 4, 0, 1, 2)
+		f.setSamples(m.Pix, m.Stride, 4, 1, 2)
 		return
 	case *image.NRGBA:
-		f.setSamples(m.Pix, m.Stride, 4, 0, 1, 2)
+		f.setSamples(m.Pix, m.Stride, 4, 1, 2)
 		return
 	case *image.RGBA64:
-		f.setSamples(m.Pix, m.Stride, 8, 0, 2, 4)
+		f.setSamples(m.Pix, m.Stride, 8, 2, 4)
 		return
 	case *image.NRGBA64:
-		f.setSamples(m.Pix, m.Stride, 8, 0, 2, 4)
+		f.setSamples(m.Pix, m.Stride, 8, 2, 4)
 		return
 	case *image.Paletted:
 		f.setPaletted(m)
@@ -170,13 +170,13 @@ func (f *Frame) SetImage(img image.Image) {
 	}
 }
 
-// setSamples picks the bytes r, g and b of each step bytes.
-func (f *Frame) setSamples(pix []byte, stride, step, r, g, b int) {
+// setSamples picks the first byte and the bytes g and b of each step bytes.
+func (f *Frame) setSamples(pix []byte, stride, step, g, b int) {
 	for y := range f.Height {
 		src := pix[y*stride:][:step*f.Width]
 		out := f.Pix[y*f.Stride:][:3*f.Width]
 		for len(src) >= step && len(out) >= 3 {
-			out[0], out[1], out[2] = src[r], src[g], src[b]
+			out[0], out[1], out[2] = src[0], src[g], src[b]
 			src, out = src[step:], out[3:]
 		}
 	}

@@ -145,6 +145,7 @@ func (f *Frame) setYCbCr(m *image.YCbCr) {
 	}
 	sx, sy := 1, 1
 	switch m.SubsampleRatio {
+	case image.YCbCrSubsampleRatio444:
 	case image.YCbCrSubsampleRatio422:
 		sx = 2
 	case image.YCbCrSubsampleRatio420:

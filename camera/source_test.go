@@ -171,7 +171,11 @@ func TestAVI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer src.Close()
+	t.Cleanup(func() {
+		if err := src.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	want := wanted(t, "clip.avi")
 	var f Frame
 	for i := range 5 {
@@ -266,7 +270,7 @@ func TestAVIShapes(t *testing.T) {
 			if again := src.Read(context.Background(), new(Frame)); !errors.Is(again, tc.err) {
 				t.Errorf("the end does not stay: %v", again)
 			}
-			if tc.err != io.EOF && !strings.Contains(last.Error(), "byte ") {
+			if !errors.Is(tc.err, io.EOF) && !strings.Contains(last.Error(), "byte ") {
 				t.Errorf("error without a place: %v", last)
 			}
 		})
