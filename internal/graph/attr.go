@@ -1,6 +1,10 @@
 package graph
 
-import "github.com/edgecam/edgecam/internal/tensor"
+import (
+	"math"
+
+	"github.com/edgecam/edgecam/internal/tensor"
+)
 
 // AttrKind tells which field of an Attr is set; the numbers are ONNX's.
 type AttrKind int
@@ -49,7 +53,7 @@ func (a Attrs) Get(name string) *Attr {
 // Int returns an integer attribute, or def where it is absent.
 func (a Attrs) Int(name string, def int) int {
 	if x := a.Get(name); x != nil && x.Kind == AttrInt {
-		return int(x.Int)
+		return held(x.Int)
 	}
 	return def
 }
@@ -78,10 +82,14 @@ func (a Attrs) Ints(name string) []int {
 	}
 	out := make([]int, len(x.Ints))
 	for i, v := range x.Ints {
-		out[i] = int(v)
+		out[i] = held(v)
 	}
 	return out
 }
+
+// held returns v, or the nearest int where that has 32 bits, so that "to the
+// end" keeps its meaning.
+func held(v int64) int { return int(min(max(v, math.MinInt), math.MaxInt)) }
 
 // Floats returns a float-list attribute, or nil where it is absent.
 func (a Attrs) Floats(name string) []float32 {

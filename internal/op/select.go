@@ -42,7 +42,8 @@ func floatKey(v float64) int64 {
 }
 
 // NonZero returns the coordinates of the elements that are not zero, one in
-// each column of an int64 matrix, in row-major order.
+// each column of an int64 matrix, in row-major order. A scalar counts as a
+// list of one element, as in ONNX Runtime.
 type NonZero struct{}
 
 func newNonZero(*graph.Node, int) (graph.Op, error) { return &NonZero{}, nil }
@@ -53,7 +54,7 @@ func (*NonZero) Infer(in []*graph.Value) ([]tensor.Type, error) {
 		return nil, err
 	}
 	s := in[0].Type.Shape
-	return typed(tensor.Int64, tensor.Shape{len(s), s.Elems()})
+	return typed(tensor.Int64, tensor.Shape{max(len(s), 1), s.Elems()})
 }
 
 // DataDependent implements graph.DataDependent.
@@ -72,6 +73,9 @@ func (*NonZero) Eval(in, out []*tensor.Tensor) error {
 	for i := range x.Elems() {
 		if !nonZero(x, i) {
 			continue
+		}
+		if len(x.Shape) == 0 {
+			y[0] = 0
 		}
 		rest := i
 		for a := len(x.Shape) - 1; a >= 0; a-- {

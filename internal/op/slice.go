@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/edgecam/edgecam/internal/graph"
 	"github.com/edgecam/edgecam/internal/tensor"
@@ -83,7 +84,15 @@ func sliceAxis(d, start, end, step int) (int, int, int) {
 		return min(max(i, lo), hi)
 	}
 	// Only the end of a backward slice may lie before the first element.
-	start, end = max(clamp(start), 0), clamp(end)
+	start = max(clamp(start), 0)
+	if end == math.MaxInt || end == math.MaxInt32 {
+		// ONNX Runtime reads these as "to the end", also backward.
+		end = -d - 1
+		if step > 0 {
+			end = d
+		}
+	}
+	end = clamp(end)
 	n := 0
 	switch {
 	case step > 0 && end > start:

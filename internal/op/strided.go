@@ -148,20 +148,17 @@ func (m *move) exec(dst, src *tensor.Tensor) {
 	case 1:
 		execMove(m, dst.Data, src.Data)
 	case 2:
-		execMove(m, words[uint16](dst), words[uint16](src))
+		execMove(m, whole[uint16](dst), whole[uint16](src))
 	case 4:
-		execMove(m, words[uint32](dst), words[uint32](src))
+		execMove(m, whole[uint32](dst), whole[uint32](src))
 	case 8:
-		execMove(m, words[uint64](dst), words[uint64](src))
+		execMove(m, whole[uint64](dst), whole[uint64](src))
 	}
 }
 
 type word interface {
 	uint8 | uint16 | uint32 | uint64
 }
-
-// words views all memory of a tensor, also what lies between pitched rows.
-func words[T word](t *tensor.Tensor) []T { return bytesAs[T](t.Data) }
 
 // bytesAs views aligned bytes as elements.
 func bytesAs[T word](b []byte) []T {
@@ -252,31 +249,38 @@ func (p *plane[T]) scatter(d, s int) {
 }
 
 // transpose handles rows that are consecutive in the source while columns are
-// consecutive in the destination, in blocks that keep eight cache lines of
-// each in use.
+// consecutive in the destination, in blocks that stay in the first cache.
 func (p *plane[T]) transpose(d, s int) {
-	const block = 8
-	full := p.rows &^ (block - 1)
-	for r := 0; r < full; r += block {
-		var row [block][]T
-		for i := range row {
-			at := d + (r+i)*p.dstRow
-			row[i] = p.dst[at : at+p.cols]
+	const block, wide, tall = 8, 64, 512
+	if p.cols < block {
+		for r := 0; r < p.rows; r += tall {
+			q := plane[T]{p.dst, p.src, p.cols, min(tall, p.rows-r), p.dstCol, p.srcCol, p.dstRow, p.srcRow}
+			q.scatter(d+r*p.dstRow, s+r)
 		}
-		at := s + r
-		for c := range p.cols {
-			v := p.src[at : at+block : at+block]
-			row[0][c], row[1][c], row[2][c], row[3][c] = v[0], v[1], v[2], v[3]
-			row[4][c], row[5][c], row[6][c], row[7][c] = v[4], v[5], v[6], v[7]
-			at += p.srcCol
-		}
+		return
 	}
-	for c0 := 0; c0 < p.cols; c0 += 64 {
-		cols := min(64, p.cols-c0)
+	full := p.rows &^ (block - 1)
+	for c := 0; c < p.cols; c += wide {
+		cols := min(wide, p.cols-c)
+		from, to := s+c*p.srcCol, d+c
+		for r := 0; r < full; r += block {
+			var row [block][]T
+			for i := range row {
+				at := to + (r+i)*p.dstRow
+				row[i] = p.dst[at : at+cols]
+			}
+			at := from + r
+			for i := range cols {
+				v := p.src[at : at+block : at+block]
+				row[0][i], row[1][i], row[2][i], row[3][i] = v[0], v[1], v[2], v[3]
+				row[4][i], row[5][i], row[6][i], row[7][i] = v[4], v[5], v[6], v[7]
+				at += p.srcCol
+			}
+		}
 		for r := full; r < p.rows; r++ {
-			at := d + r*p.dstRow + c0
+			at := to + r*p.dstRow
 			row := p.dst[at : at+cols]
-			at = s + r + c0*p.srcCol
+			at = from + r
 			for i := range row {
 				row[i] = p.src[at]
 				at += p.srcCol
