@@ -29,14 +29,6 @@ type QLinearSoftmax struct {
 	Matrix bool
 }
 
-// QLinearReduceMean is ReduceMean on an 8-bit tensor.
-//
-// Inputs: x, xs, xz, ys, yz; zero points may be nil.
-type QLinearReduceMean struct {
-	Axes     []int // nil: all
-	KeepDims bool
-}
-
 func newQLinearAveragePool(n *graph.Node, _ int) (graph.Op, error) {
 	w, err := newPool(n)
 	return &QLinearAveragePool{
@@ -56,10 +48,6 @@ func newQLinearSoftmax(n *graph.Node, _ int) (graph.Op, error) {
 		def = 1
 	}
 	return &QLinearSoftmax{n.Attrs.Int("axis", def), old}, nil
-}
-
-func newQLinearReduceMean(n *graph.Node, _ int) (graph.Op, error) {
-	return &QLinearReduceMean{n.Attrs.Ints("axes"), n.Attrs.Int("keepdims", 1) != 0}, nil
 }
 
 // fitted returns the geometry of the pooling, with the channels and the
@@ -222,78 +210,4 @@ func (q *QLinearSoftmax) Eval(in, out []*tensor.Tensor) error {
 		}
 	}
 	return nil
-}
-
-// reduced returns which axes go.
-func (q *QLinearReduceMean) reduced(rank int) (set [tensor.MaxRank]bool, err error) {
-	for i := range rank {
-		set[i] = q.Axes == nil
-	}
-	for _, a := range q.Axes {
-		a, err := axis(a, rank)
-		if err != nil {
-			return set, err
-		}
-		set[a] = true
-	}
-	return set, nil
-}
-
-// Infer implements graph.Op.
-func (q *QLinearReduceMean) Infer(in []*graph.Value) ([]tensor.Type, error) {
-	if err := args(in, 1, 5); err != nil {
-		return nil, err
-	}
-	d, err := same8(in, 3, 0)
-	if err != nil {
-		return nil, err
-	}
-	set, err := q.reduced(len(in[0].Type.Shape))
-	y := tensor.Shape{}
-	for i, n := range in[0].Type.Shape {
-		switch {
-		case !set[i]:
-			y = append(y, n)
-		case n == 0:
-			return nil, fmt.Errorf("mean over no element of %v: %w", in[0].Type, ErrShape)
-		case q.KeepDims:
-			y = append(y, 1)
-		}
-	}
-	return []tensor.Type{{DType: d, Shape: y}}, err
-}
-
-// Eval implements Evaluator.
-func (q *QLinearReduceMean) Eval(in, out []*tensor.Tensor) error {
-	x, y := in[0], out[0]
-	set, err := q.reduced(len(x.Shape))
-	if err != nil {
-		return err
-	}
-	qx, qy := quant8Of(in, 1, 2, x.DType), quant8Of(in, 3, 4, x.DType)
-	count := x.Elems() / max(1, y.Elems())
-	for o := range y.Elems() {
-		sum := int64(0)
-		for k := range count {
-			sum += int64(qx.stored(x.Data[q.source(x.Shape, &set, o, k)]) - qx.zero)
-		}
-		y.Data[o] = qy.settle(float32(sum) * (qx.scale / float32(qy.scale*float32(count))))
-	}
-	return nil
-}
-
-// source returns the offset of element k of those that output o is the mean
-// of.
-func (q *QLinearReduceMean) source(x tensor.Shape, set *[tensor.MaxRank]bool, o, k int) int {
-	at, step := 0, 1
-	for i := len(x) - 1; i >= 0; i-- {
-		n := &o
-		if set[i] {
-			n = &k
-		}
-		at += *n % x[i] * step
-		*n /= x[i]
-		step *= x[i]
-	}
-	return at
 }

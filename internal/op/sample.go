@@ -134,10 +134,10 @@ func (g *GridSample) neighbours(c float32, n int) neighbours {
 		x = float32(math.RoundToEven(float64(x)))
 	}
 	if !(x >= lo && x <= hi) {
-		switch g.Padding {
-		case "border":
+		switch {
+		case g.Padding == "border" && g.Mode != "cubic": // there each position is clamped, as in PyTorch
 			x = max(0, min(x, float32(n-1)))
-		case "reflection":
+		case g.Padding == "reflection":
 			x = float32(reflect(float64(x), float64(lo), float64(hi)))
 		}
 	}

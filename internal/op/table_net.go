@@ -28,7 +28,6 @@ var netOps = map[string]Builder{
 	"com.microsoft.QLinearGlobalAveragePool": newQLinearGlobalAveragePool,
 	"com.microsoft.QLinearLeakyRelu":         newQLinearLeakyRelu,
 	"com.microsoft.QLinearMul":               newQLinearBinary(true),
-	"com.microsoft.QLinearReduceMean":        newQLinearReduceMean,
 	"com.microsoft.QLinearSigmoid":           newQLinearSigmoid,
 	"com.microsoft.QLinearSoftmax":           newQLinearSoftmax,
 	"com.microsoft.QLinearWhere":             newQLinearWhere,
