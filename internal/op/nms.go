@@ -85,7 +85,7 @@ func (m *NonMaxSuppression) run(in []*tensor.Tensor, out *tensor.Tensor, room []
 	if v := opt(in, 3); v != nil {
 		overlap = v.F32()[0]
 	}
-	rows := whole[uint64](out)
+	rows := bytesAs[uint64](out.Data)
 	found := 0
 	for image := range images {
 		boxes := boxes[image*n*4:][:n*4]

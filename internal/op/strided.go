@@ -148,11 +148,11 @@ func (m *move) exec(dst, src *tensor.Tensor) {
 	case 1:
 		execMove(m, dst.Data, src.Data)
 	case 2:
-		execMove(m, whole[uint16](dst), whole[uint16](src))
+		execMove(m, bytesAs[uint16](dst.Data), bytesAs[uint16](src.Data))
 	case 4:
-		execMove(m, whole[uint32](dst), whole[uint32](src))
+		execMove(m, bytesAs[uint32](dst.Data), bytesAs[uint32](src.Data))
 	case 8:
-		execMove(m, whole[uint64](dst), whole[uint64](src))
+		execMove(m, bytesAs[uint64](dst.Data), bytesAs[uint64](src.Data))
 	}
 }
 
