@@ -175,11 +175,14 @@ func tensorShape(b []byte, dtype tensor.DType) (tensor.Shape, error) {
 	if !fits {
 		return nil, malformed("an extent is negative or too large: %v", []int(shape))
 	}
-	if err := shape.Check(dtype, math.MaxInt); err != nil {
+	if err := shape.Check(dtype, maxBytes); err != nil {
 		return nil, malformed("%w", err)
 	}
 	return shape, nil
 }
+
+// maxBytes bounds the size of a tensor, so that sums of a few cannot overflow.
+const maxBytes = math.MaxInt / 2
 
 // rawBytes returns the bytes that the elements take in a file.
 func rawBytes(dtype tensor.DType, elems int) int {
@@ -279,7 +282,7 @@ func tensorParts(name string, t *tensor.Tensor) (head, raw []byte, err error) {
 	if typ == 0 {
 		return nil, nil, fmt.Errorf("element type %v: %w", t.DType, op.ErrUnsupported)
 	}
-	if err := t.Shape.Check(t.DType, math.MaxInt); err != nil {
+	if err := t.Shape.Check(t.DType, maxBytes); err != nil {
 		return nil, nil, err
 	}
 	n := t.Elems()

@@ -184,7 +184,7 @@ func (t *typeInfo) decodeShape(b []byte) error {
 		return r.err
 	}
 	known := slices.DeleteFunc(t.typ.Shape.Clone(), func(e int) bool { return e < 0 })
-	if err := known.Check(t.typ.DType, math.MaxInt); err != nil {
+	if err := known.Check(t.typ.DType, maxBytes); err != nil {
 		return malformed("%w", err)
 	}
 	return nil
