@@ -255,15 +255,15 @@ func portList(ps []Port) string {
 
 // int8Coverage returns the share of the multiply-adds that int8 kernels do.
 func int8Coverage(steps []StepTime) float64 {
-	var all, int8 int64
+	var all, done int64
 	for _, s := range steps {
 		all += s.MACs
 		if strings.HasPrefix(s.Kernel, "qs8") || strings.HasPrefix(s.Kernel, "qc8w") {
-			int8 += s.MACs
+			done += s.MACs
 		}
 	}
 	if all == 0 {
 		return 0
 	}
-	return float64(int8) / float64(all)
+	return float64(done) / float64(all)
 }
