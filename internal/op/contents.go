@@ -77,10 +77,10 @@ func contents(in []*graph.Value, first int) ([]*tensor.Tensor, error) {
 	return out, nil
 }
 
-// settled reports whether inputs first and up are final, so that a step may
+// settled reports whether inputs 1 and up are final, so that a step may
 // rely on them.
-func settled(env *Env, first int) bool {
-	for i := first; i < len(env.In); i++ {
+func settled(env *Env) bool {
+	for i := 1; i < len(env.In); i++ {
 		if env.In[i] != nil && !env.Const[i] {
 			return false
 		}

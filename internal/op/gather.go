@@ -7,10 +7,10 @@ import (
 	"github.com/edgecam/edgecam/internal/tensor"
 )
 
-// indexInput rejects an input of indices that does not hold int32 or int64.
-func indexInput(in []*graph.Value, i int) error {
-	if d := in[i].Type.DType; d != tensor.Int32 && d != tensor.Int64 {
-		return fmt.Errorf("indices %q hold %v, want int32 or int64: %w", in[i].Name, d, ErrUnsupported)
+// indexInput rejects indices, which are input 1, that are not int32 or int64.
+func indexInput(in []*graph.Value) error {
+	if d := in[1].Type.DType; d != tensor.Int32 && d != tensor.Int64 {
+		return fmt.Errorf("indices %q hold %v, want int32 or int64: %w", in[1].Name, d, ErrUnsupported)
 	}
 	return nil
 }
@@ -47,7 +47,7 @@ func (g *Gather) Infer(in []*graph.Value) ([]tensor.Type, error) {
 	if err := args(in, 2, 2); err != nil {
 		return nil, err
 	}
-	if err := indexInput(in, 1); err != nil {
+	if err := indexInput(in); err != nil {
 		return nil, err
 	}
 	s := in[0].Type.Shape
@@ -102,7 +102,7 @@ func (g *GatherElements) Infer(in []*graph.Value) ([]tensor.Type, error) {
 // elementIndices checks that input 1 holds indices along an axis of input 0,
 // within its extents on all others.
 func elementIndices(in []*graph.Value, along int) error {
-	if err := indexInput(in, 1); err != nil {
+	if err := indexInput(in); err != nil {
 		return err
 	}
 	data, idx := in[0].Type.Shape, in[1].Type.Shape
@@ -191,7 +191,7 @@ func (g *GatherND) Infer(in []*graph.Value) ([]tensor.Type, error) {
 	if err := args(in, 2, 2); err != nil {
 		return nil, err
 	}
-	if err := indexInput(in, 1); err != nil {
+	if err := indexInput(in); err != nil {
 		return nil, err
 	}
 	data, idx := in[0].Type.Shape, in[1].Type.Shape

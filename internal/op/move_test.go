@@ -67,6 +67,13 @@ func TestOldForms(t *testing.T) {
 		{"Constant", 12, graph.Attrs{{Name: "value_floats", Kind: graph.AttrFloats, Floats: []float32{3, 4}}}, nil, 1, tensor.Shape{2}, []float32{3, 4}},
 		{"Constant", 12, graph.Attrs{{Name: "value_float", Kind: graph.AttrFloat, Float: 3}}, nil, 1, tensor.Shape{}, []float32{3}},
 		{"Compress", 9, graph.Attrs{attrInt("axis", 1)}, []*tensor.Tensor{seq(2, 3), tensor.From(tensor.Bool, []uint8{0, 1}, 2)}, 1, tensor.Shape{2, 1}, []float32{1, 4}},
+		{"Unique", 11, nil, []*tensor.Tensor{flts(2, 1, 1, 3, 4, 3)}, 1, tensor.Shape{4}, []float32{1, 2, 3, 4}},
+		{"Unique", 11, graph.Attrs{attrInt("sorted", 0)}, []*tensor.Tensor{flts(2, 1, 1, 3, 4, 3)}, 4, tensor.Shape{4}, []float32{1, 2, 2, 1}},
+		{"Unique", 11, graph.Attrs{attrInt("sorted", 0)}, []*tensor.Tensor{flts(2, 1, 1, 3, 4, 3)}, 3, tensor.Shape{6}, []float32{0, 1, 1, 2, 3, 2}},
+		{"Unique", 11, nil, []*tensor.Tensor{flts(2, 1, 1, 3, 4, 3)}, 2, tensor.Shape{4}, []float32{1, 0, 3, 4}},
+		{"Unique", 11, graph.Attrs{attrInt("axis", 0)}, []*tensor.Tensor{tensor.From(tensor.Float32, []float32{1, 0, 0, 1, 0, 0, 2, 3, 4}, 3, 3)}, 1, tensor.Shape{2, 3}, []float32{1, 0, 0, 2, 3, 4}},
+		{"ScatterElements", 18, graph.Attrs{attrString("reduction", "add")}, []*tensor.Tensor{ints(1, 2), ints(1, 1), ints(5, 6)}, 1, tensor.Shape{2}, []float32{1, 13}},
+		{"ScatterND", 18, graph.Attrs{attrString("reduction", "max")}, []*tensor.Tensor{tensor.From(tensor.Uint64, []uint64{1, 2}, 2), tensor.From(tensor.Int64, []int64{1}, 1, 1), tensor.From(tensor.Uint64, []uint64{1 << 63}, 1)}, 1, tensor.Shape{2}, []float32{1, 1 << 63}},
 		{"SpaceToDepth", 1, graph.Attrs{attrInt("blocksize", 2)}, []*tensor.Tensor{seq(1, 1, 2, 2)}, 1, tensor.Shape{1, 4, 1, 1}, []float32{0, 1, 2, 3}},
 	} {
 		t.Run(fmt.Sprint(c.kind, c.opset), func(t *testing.T) {
@@ -87,8 +94,8 @@ func TestOldForms(t *testing.T) {
 				t.Fatalf("shape %v, want %v", got.Shape, c.shape)
 			}
 			for i, w := range c.values {
-				if got.F32()[i] != w {
-					t.Fatalf("got %v, want %v", got.F32(), c.values)
+				if got.Float(i) != float64(w) {
+					t.Fatalf("element %d is %v, want %v", i, got.Float(i), c.values)
 				}
 			}
 		})

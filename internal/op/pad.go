@@ -174,7 +174,7 @@ func (p *Pad) Eval(in, out []*tensor.Tensor) error {
 // Prepare makes a step for the elements that stay and one for the border of
 // each axis.
 func (p *Pad) Prepare(env *Env) ([]Step, error) {
-	if !settled(env, 1) {
+	if !settled(env) {
 		return nil, nil
 	}
 	pad, err := p.amounts(env.In[0].Shape, env.In)
@@ -296,7 +296,7 @@ func (b *border) slabs(a int) int {
 func (b *border) slab(at, i int) move {
 	n, first := b.kept(at)
 	before, after := first, max(b.pad.after[at], 0)
-	dst, src, run := 0, 0, 0
+	var dst, src, run int
 	switch {
 	case b.mode == PadConstant && i == 0:
 		run = before

@@ -127,7 +127,7 @@ func scatterArgs(in []*graph.Value) error {
 	if in[0].Type.DType != in[2].Type.DType {
 		return fmt.Errorf("updates of %v for data of %v: %w", in[2].Type.DType, in[0].Type.DType, ErrShape)
 	}
-	return indexInput(in, 1)
+	return indexInput(in)
 }
 
 // InPlace offers the data.

@@ -173,7 +173,7 @@ func (s *Slice) Eval(in, out []*tensor.Tensor) error {
 
 // Prepare cuts the copy into tiles, where the lists are final.
 func (s *Slice) Prepare(env *Env) ([]Step, error) {
-	if !settled(env, 1) {
+	if !settled(env) {
 		return nil, nil
 	}
 	m, err := s.move(env.In, env.Out[0])
@@ -301,7 +301,7 @@ func (s *Split) Eval(in, out []*tensor.Tensor) error {
 
 // Prepare makes one step of all pieces.
 func (s *Split) Prepare(env *Env) ([]Step, error) {
-	if !settled(env, 1) {
+	if !settled(env) {
 		return nil, nil
 	}
 	var jobs []moveJob

@@ -114,7 +114,7 @@ func (t *TopK) Eval(in, out []*tensor.Tensor) error {
 
 // Prepare gives each tile some rows, where k is final.
 func (t *TopK) Prepare(env *Env) ([]Step, error) {
-	if !settled(env, 1) {
+	if !settled(env) {
 		return nil, nil
 	}
 	r, err := t.rows(env.In, env.Out)
