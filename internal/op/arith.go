@@ -20,6 +20,9 @@ func arithFloat(k BinaryKind, x, y float64) float64 {
 	case PRelu:
 		return leakyRelu(x, y, 0)
 	case Pow:
+		if y == 2 {
+			return x * x
+		}
 		return math.Pow(x, y)
 	case Fmod:
 		return math.Mod(x, y)

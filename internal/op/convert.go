@@ -3,6 +3,7 @@ package op
 import (
 	"fmt"
 	"math"
+	"unsafe"
 
 	"github.com/edgecam/edgecam/internal/tensor"
 )
@@ -14,8 +15,7 @@ const chunk = 256
 // whole returns all of a tensor's memory as elements, beyond the dense ones
 // where it has a pitch.
 func whole[T tensor.Element](t *tensor.Tensor) []T {
-	n := len(t.Data) / t.DType.Size()
-	return tensor.View[T](&tensor.Tensor{DType: t.DType, Shape: tensor.Shape{n}, Data: t.Data})
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(t.Data))), len(t.Data)/t.DType.Size())
 }
 
 // loadFloats sets dst to the elements from at on of a tensor; integers are

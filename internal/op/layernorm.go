@@ -9,9 +9,9 @@ import (
 )
 
 // LayerNorm normalises over all axes from Axis on, then multiplies by input 1
-// and adds input 2, where there is one; both broadcast to the input. Outputs
-// 1 and 2 are the mean and 1/√(variance + Epsilon). RMS leaves the mean in:
-// x / √(mean of squares + Epsilon), with one output.
+// and adds input 2, where there is one; both repeat over the leading axes of
+// the input. Outputs 1 and 2 are the mean and 1/√(variance + Epsilon). RMS
+// leaves the mean in: x / √(mean of squares + Epsilon), with one output.
 type LayerNorm struct {
 	Epsilon float32
 	Axis    int
@@ -41,8 +41,12 @@ func (l *LayerNorm) Infer(in []*graph.Value) ([]tensor.Type, error) {
 		if err := floatType(v); err != nil {
 			return nil, err
 		}
-		if s := v.Type.Shape; !fitsInto(s, x.Shape, len(x.Shape)-len(s)) {
-			return nil, fmt.Errorf("input %d, %q, is %v, which does not broadcast to %v: %w", i, v.Name, v.Type, x, ErrShape)
+		s := v.Type.Shape
+		for len(s) > 0 && s[0] == 1 {
+			s = s[1:]
+		}
+		if len(s) > len(x.Shape) || !s.Equal(x.Shape[len(x.Shape)-len(s):]) {
+			return nil, fmt.Errorf("input %d, %q, is %v, not the last axes of %v: %w", i, v.Name, v.Type, x, ErrShape)
 		}
 	}
 	out, err := typed(x.DType, x.Shape)
@@ -67,67 +71,63 @@ func (l *LayerNorm) Eval(in, out []*tensor.Tensor) error {
 		return err
 	}
 	for g := range in[0].Shape[:a].Elems() {
-		l.normalise(in, out, g, in[0].Shape[a:].Elems())
+		l.group(in, out, g, in[0].Shape[a:].Elems())
 	}
-	return l.scale(in, out[0])
+	return nil
 }
 
-// normalise computes group g, of n elements, without scale and bias.
-func (l *LayerNorm) normalise(in, out []*tensor.Tensor, g, n int) {
+// group computes group g, of n elements.
+func (l *LayerNorm) group(in, out []*tensor.Tensor, g, n int) {
+	x, scale, bias := in[0], in[1], opt(in, 2)
 	var mean, variance float64
 	if l.RMS {
 		var m moments
-		m.add(in[0], g*n, n, 0)
+		m.add(x, g*n, n, 0)
 		variance = m.square()
 	} else {
-		mean, variance = momentsOf(in[0], g*n, n)
+		mean, variance = momentsOf(x, g*n, n)
 	}
 	inv := 1 / math.Sqrt(variance+float64(l.Epsilon))
 	set(out, 1, g, mean)
 	set(out, 2, g, inv)
-	scaleShift(out[0], in[0], g*n, n, inv, -mean*inv)
-}
-
-// scale multiplies y by input 1 and adds input 2.
-func (l *LayerNorm) scale(in []*tensor.Tensor, y *tensor.Tensor) error {
-	b := Binary{Kind: Mul}
-	if err := b.Eval([]*tensor.Tensor{y, in[1]}, []*tensor.Tensor{y}); err != nil || opt(in, 2) == nil {
-		return err
+	var buf, k [chunk]float64
+	period := scale.Elems() // that of the bias may differ
+	for from := g * n; from < (g+1)*n; {
+		w := min(chunk, (g+1)*n-from, period-from%period)
+		if bias != nil {
+			w = min(w, bias.Elems()-from%bias.Elems())
+		}
+		b := buf[:w]
+		loadFloats(x, from, b)
+		loadFloats(scale, from%period, k[:w])
+		for i, v := range b {
+			b[i] = (v - mean) * inv * k[i]
+		}
+		if bias != nil {
+			loadFloats(bias, from%bias.Elems(), k[:w])
+			for i := range b {
+				b[i] += k[i]
+			}
+		}
+		storeFloats(out[0], from, b)
+		from += w
 	}
-	b.Kind = Add
-	return b.Eval([]*tensor.Tensor{y, in[2]}, []*tensor.Tensor{y})
 }
 
-// Prepare implements Preparer: one step to normalise, one for the scale and
-// one for the bias.
+// Prepare implements Preparer: tiles of whole groups.
 func (l *LayerNorm) Prepare(env *Env) ([]Step, error) {
-	x, y := env.In[0], env.Out[0]
+	x := env.In[0]
 	a, err := axis(l.Axis, len(x.Shape))
-	if err != nil || x.DType != tensor.Float32 {
+	if err != nil {
 		return nil, err
 	}
 	groups, n := x.Shape[:a].Elems(), x.Shape[a:].Elems()
 	per := max(1, rowTile/4/max(n, 1))
-	steps := []Step{{Kernel: "reference", Tiles: (groups + per - 1) / per, Cost: x.Elems() * 4, Run: func(_, tile int) {
+	return []Step{{Kernel: "reference", Tiles: (groups + per - 1) / per, Cost: x.Elems() * 8, Run: func(_, tile int) {
 		for g := tile * per; g < min((tile+1)*per, groups); g++ {
-			l.normalise(env.In, env.Out, g, n)
+			l.group(env.In, env.Out, g, n)
 		}
-	}}}
-	for i, k := range [...]BinaryKind{1: Mul, 2: Add} {
-		t := opt(env.In, i)
-		if i == 0 || t == nil {
-			continue
-		}
-		b := &Binary{Kind: k}
-		sub := *env
-		sub.In, sub.Out = []*tensor.Tensor{y, t}, []*tensor.Tensor{y}
-		s, err := b.Prepare(&sub)
-		if err != nil {
-			return nil, err
-		}
-		steps = append(steps, s...)
-	}
-	return steps, nil
+	}}}, nil
 }
 
 // LpNorm divides by the sum of absolute values (P = 1) or the root of the sum

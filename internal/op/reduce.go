@@ -143,105 +143,153 @@ func (r *Reduce) Eval(in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	x, y := in[0], out[0]
 	for row := range kept.rows {
-		for i, n := 0, 1; i < kept.n; i += n {
-			if kept.in[0] == 1 {
-				n = min(chunk, kept.n-i)
-			}
-			from, to := kept.off[0]+i*kept.in[0], row*kept.n+i
-			if x.DType.IsFloat() || r.Kind >= ReduceMean {
-				r.floats(y, x, to, from, n, count, gone)
-			} else {
-				r.ints(y, x, to, from, n, gone)
-			}
-		}
+		r.row(out[0], in[0], row*kept.n, kept.off[0], 0, kept.n, kept.in[0], count, gone)
 		kept.next()
 	}
 	return nil
 }
 
-// floats reduces to n outputs that lie side by side, as their inputs do.
+// row computes outputs from to to of a row that starts at output y0 and at
+// input x0, where its inputs are step apart.
+func (r *Reduce) row(y, x *tensor.Tensor, y0, x0, from, to, step, count int, gone walk) {
+	for i, n := from, 1; i < to; i += n {
+		if step == 1 {
+			n = min(chunk, to-i)
+		}
+		if x.DType.IsFloat() || r.Kind >= ReduceMean {
+			r.floats(y, x, y0+i, x0+i*step, n, count, gone)
+		} else {
+			r.ints(y, x, y0+i, x0+i*step, n, gone)
+		}
+	}
+}
+
+// Prepare implements Preparer.
+func (r *Reduce) Prepare(env *Env) ([]Step, error) {
+	if opt(env.In, 1) != nil && !env.Const[1] {
+		return nil, nil
+	}
+	kept, gone, count, err := r.split(env.In)
+	if err != nil {
+		return nil, err
+	}
+	x, y := env.In[0], env.Out[0]
+	// Whole rows of few outputs, or pieces of rows of many.
+	piece := max(1, min(chunk, rowTile/max(count, 1)))
+	pieces := (kept.n + piece - 1) / piece
+	return []Step{{Kernel: "reduce", Tiles: kept.rows * pieces, Cost: x.Elems(), Run: func(_, tile int) {
+		w := kept
+		w.seek(tile / pieces)
+		from := tile % pieces * piece
+		r.row(y, x, tile/pieces*w.n, w.off[0], from, min(from+piece, w.n), w.in[0], count, gone)
+	}}}, nil
+}
+
+// floats reduces to n outputs that lie side by side, as their inputs do. A
+// single output whose inputs lie side by side is accumulated in lanes.
 func (r *Reduce) floats(y, x *tensor.Tensor, to, from, n, count int, gone walk) {
 	var acc, shift, buf [chunk]float64
-	out := acc[:n]
-	k := r.Kind
-	switch k {
-	case ReduceLogSumExp:
-		fill(shift[:n], math.Inf(-1))
-		sweep(ReduceMax, shift[:n], nil, x, from, gone, buf[:])
-		for i, v := range shift[:n] {
-			if math.IsInf(v, 0) {
+	lanes, k := n, r.Kind
+	if n == 1 && gone.in[0] == 1 {
+		lanes = max(1, min(chunk, gone.n))
+	}
+	if k == ReduceLogSumExp {
+		sweep(ReduceMax, shift[:lanes], nil, x, from, n, gone, buf[:])
+		for i := range shift[:lanes] {
+			if lanes > n {
+				shift[i] = shift[0]
+			}
+			if math.IsInf(shift[i], 0) {
 				shift[i] = 0
 			}
 		}
-		sweep(k, out, shift[:n], x, from, gone, buf[:])
-	case ReduceMax:
-		fill(out, math.Inf(-1))
-	case ReduceMin:
-		fill(out, math.Inf(1))
-	case ReduceProd:
-		fill(out, 1)
 	}
-	if k != ReduceLogSumExp {
-		sweep(k, out, nil, x, from, gone, buf[:])
-	}
-	for i, v := range out {
+	sweep(k, acc[:lanes], shift[:], x, from, n, gone, buf[:])
+	for i, v := range acc[:n] {
 		switch k {
 		case ReduceMean:
-			out[i] = v / float64(count)
+			acc[i] = v / float64(count)
 		case ReduceL2:
-			out[i] = math.Sqrt(v)
+			acc[i] = math.Sqrt(v)
 		case ReduceLogSum:
-			out[i] = math.Log(v)
+			acc[i] = math.Log(v)
 		case ReduceLogSumExp:
-			out[i] = math.Log(v) + shift[i]
+			acc[i] = math.Log(v) + shift[i]
 		}
 	}
-	storeFloats(y, to, out)
+	storeFloats(y, to, acc[:n])
 }
 
-// sweep folds all that is reduced into acc. Several sums that lie side by
-// side take a row of each position; a single one takes whole rows.
-func sweep(k ReduceKind, acc, shift []float64, x *tensor.Tensor, from int, gone walk, buf []float64) {
+// sweep folds all that is reduced into the first n elements of acc; more
+// elements are lanes of one output.
+func sweep(k ReduceKind, acc, shift []float64, x *tensor.Tensor, from, n int, gone walk, buf []float64) {
+	switch k {
+	case ReduceMax:
+		fill(acc, math.Inf(-1))
+	case ReduceMin:
+		fill(acc, math.Inf(1))
+	case ReduceProd:
+		fill(acc, 1)
+	}
 	for range gone.rows {
 		at := from + gone.off[0]
-		if len(acc) == 1 && gone.in[0] == 1 {
-			for i := 0; i < gone.n; i += chunk {
-				b := buf[:min(chunk, gone.n-i)]
+		if len(acc) > n {
+			for i := 0; i < gone.n; i += len(acc) {
+				b := buf[:min(len(acc), gone.n-i)]
 				loadFloats(x, at+i, b)
-				for _, v := range b {
-					foldFloat(k, acc, shift, 0, v)
-				}
+				fold(k, acc, shift, b)
 			}
 		} else {
 			for i := range gone.n {
-				loadFloats(x, at+i*gone.in[0], buf[:len(acc)])
-				for j, v := range buf[:len(acc)] {
-					foldFloat(k, acc, shift, j, v)
-				}
+				loadFloats(x, at+i*gone.in[0], buf[:n])
+				fold(k, acc, shift, buf[:n])
 			}
 		}
 		gone.next()
 	}
+	for _, v := range acc[min(n, len(acc)):] {
+		switch k {
+		case ReduceProd, ReduceMax, ReduceMin:
+			fold(k, acc[:1], nil, []float64{v})
+		default:
+			acc[0] += v
+		}
+	}
 }
 
-func foldFloat(k ReduceKind, acc, shift []float64, i int, v float64) {
+// fold folds each element of v into the accumulator at its place.
+func fold(k ReduceKind, acc, shift, v []float64) {
+	acc = acc[:len(v)]
 	switch k {
 	case ReduceSum, ReduceMean, ReduceLogSum:
-		acc[i] += v
+		for i, x := range v {
+			acc[i] += x
+		}
 	case ReduceSumSquare, ReduceL2:
-		acc[i] += v * v
+		for i, x := range v {
+			acc[i] += x * x
+		}
 	case ReduceL1:
-		acc[i] += math.Abs(v)
+		for i, x := range v {
+			acc[i] += math.Abs(x)
+		}
 	case ReduceProd:
-		acc[i] *= v
+		for i, x := range v {
+			acc[i] *= x
+		}
 	case ReduceMax:
-		acc[i] = max(acc[i], v)
+		for i, x := range v {
+			acc[i] = max(acc[i], x)
+		}
 	case ReduceMin:
-		acc[i] = min(acc[i], v)
+		for i, x := range v {
+			acc[i] = min(acc[i], x)
+		}
 	case ReduceLogSumExp:
-		acc[i] += math.Exp(v - shift[i])
+		for i, x := range v {
+			acc[i] += math.Exp(x - shift[i])
+		}
 	}
 }
 
