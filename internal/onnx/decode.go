@@ -117,6 +117,16 @@ func (d *decoder) value(name []byte) (*graph.Value, error) {
 // model decodes a ModelProto.
 func (d *decoder) model(data []byte) error {
 	d.g = &graph.Graph{}
+	props, err := count(data, modelMetadata)
+	if err != nil {
+		return err
+	}
+	if err := d.spend(props * int(unsafe.Sizeof(graph.Property{}))); err != nil {
+		return err
+	}
+	if props > 0 {
+		d.g.Metadata = make([]graph.Property, 0, props)
+	}
 	seen := false
 	r := reader{in: data}
 	for r.next() {
@@ -144,9 +154,6 @@ func (d *decoder) model(data []byte) error {
 			}
 		case modelMetadata:
 			p, err := entry(r.bytes())
-			if err == nil {
-				err = d.spend(entryCost)
-			}
 			if err != nil {
 				return fmt.Errorf("metadata: %w", err)
 			}

@@ -78,13 +78,7 @@ func (d *decoder) node(b []byte) (*graph.Node, error) {
 	r := reader{in: b}
 	for r.next() {
 		switch r.num {
-		case nodeInput, nodeAttribute:
-		case nodeOutput:
-			v, err := d.output(n, r.bytes())
-			if err != nil {
-				return n, err
-			}
-			n.Out = append(n.Out, v)
+		case nodeInput, nodeOutput, nodeAttribute: // need the name for errors
 		case nodeName:
 			n.Name = r.str()
 		case nodeOpType:
@@ -100,7 +94,7 @@ func (d *decoder) node(b []byte) (*graph.Node, error) {
 	if r.err == nil && n.Type == "" {
 		r.err = malformed("it has no operator type")
 	}
-	if r.err == nil && len(n.Out) == 0 {
+	if r.err == nil && outs == 0 {
 		r.err = malformed("it has no output")
 	}
 	if r.err != nil {
@@ -108,19 +102,25 @@ func (d *decoder) node(b []byte) (*graph.Node, error) {
 	}
 	r = reader{in: b}
 	for r.next() {
-		if r.num != nodeAttribute {
-			continue
+		switch r.num {
+		case nodeOutput:
+			v, err := d.output(n, r.bytes())
+			if err != nil {
+				return n, err
+			}
+			n.Out = append(n.Out, v)
+		case nodeAttribute:
+			a, err := d.attr(r.bytes())
+			if err == nil && n.Attrs.Has(a.Name) {
+				err = malformed("it is given twice")
+			}
+			if err != nil {
+				return n, fmt.Errorf("attribute %q: %w", a.Name, err)
+			}
+			n.Attrs = append(n.Attrs, a)
 		}
-		a, err := d.attr(r.bytes())
-		if err == nil && n.Attrs.Has(a.Name) {
-			err = malformed("it is given twice")
-		}
-		if err != nil {
-			return n, fmt.Errorf("attribute %q: %w", a.Name, err)
-		}
-		n.Attrs = append(n.Attrs, a)
 	}
-	return n, nil
+	return n, r.err
 }
 
 // output makes the value for an output of n; nil for one that is not wanted.
