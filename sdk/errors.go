@@ -5,6 +5,7 @@ import (
 	"github.com/edgecam/edgecam/internal/onnx"
 	"github.com/edgecam/edgecam/internal/op"
 	"github.com/edgecam/edgecam/internal/pass"
+	"github.com/edgecam/edgecam/internal/tensor"
 )
 
 // The errors that others wrap; test for them with errors.Is.
@@ -25,7 +26,7 @@ var (
 	ErrNeedValue = op.ErrNeedValue
 	// ErrMemory is returned when a session would need more memory than
 	// SessionConfig.MemoryLimit allows.
-	ErrMemory = engine.ErrMemory
+	ErrMemory = tensor.ErrMemory
 	// ErrClosed is returned by calls after Close.
 	ErrClosed = engine.ErrClosed
 	// ErrBusy is returned by a Run of a session that is already running.

@@ -1,7 +1,6 @@
 package sdk
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,9 +125,6 @@ func (m *Model) program(c SessionConfig) (*program, error) {
 		return m.last, nil
 	}
 	g, err := pass.Compile(m.graph, pass.Options{Shapes: c.Shapes, Values: c.Values, Limit: c.MemoryLimit})
-	if errors.Is(err, pass.ErrMemory) && !errors.Is(err, ErrMemory) {
-		return nil, &memoryError{err}
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -138,12 +134,6 @@ func (m *Model) program(c SessionConfig) (*program, error) {
 	}
 	return p, nil
 }
-
-// memoryError makes the passes' memory errors wrap ErrMemory.
-type memoryError struct{ error }
-
-func (e *memoryError) Is(target error) bool { return target == ErrMemory }
-func (e *memoryError) Unwrap() error        { return e.error }
 
 // Info describes a model, whether it can run or not.
 type Info struct {

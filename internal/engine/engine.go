@@ -20,10 +20,6 @@ import (
 	"github.com/edgecam/edgecam/kernels"
 )
 
-// ErrMemory is wrapped by errors about a plan that needs more memory than its
-// limit allows.
-var ErrMemory = errors.New("memory limit exceeded")
-
 // ErrClosed is returned by Run after Close.
 var ErrClosed = errors.New("session is closed")
 

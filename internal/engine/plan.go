@@ -314,7 +314,7 @@ func (p *arenaPlan) pack(limit int) error {
 			at = max(at, (d.offset+d.size+align-1)&^(align-1))
 		}
 		if at > limit-b.size {
-			return fmt.Errorf("the activations of this model need more than %d MiB at these input sizes: %w: use smaller inputs or raise the limit", limit>>20, ErrMemory)
+			return fmt.Errorf("the activations of this model need more than %d MiB at these input sizes: %w: use smaller inputs or raise the limit", limit>>20, tensor.ErrMemory)
 		}
 		b.offset = at
 		i, _ := slices.BinarySearchFunc(done, at, func(d *buffer, x int) int { return cmp.Compare(d.offset, x) })

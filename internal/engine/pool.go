@@ -35,6 +35,7 @@ type pool struct {
 	owner   sync.Mutex // held by the Run that has the helpers
 	helpers []*helper
 	active  atomic.Bool  // a frame is under way and helpers spin
+	noSpin  atomic.Bool  // helpers sleep as soon as no tile is left
 	limit   atomic.Int32 // helpers that may take part in it
 	word    atomic.Uint64
 	step    atomic.Pointer[op.Step]
@@ -76,6 +77,7 @@ func (p *pool) enter(threads int, noSpin bool) crew {
 		go p.serve(h)
 	}
 	p.limit.Store(int32(threads - 1))
+	p.noSpin.Store(noSpin)
 	c := crew{p: p, spin: !noSpin}
 	if c.spin {
 		p.active.Store(true)
@@ -180,7 +182,7 @@ func (p *pool) serve(h *helper) {
 				continue
 			}
 			idle++
-			if idle%64 == 0 && !p.active.Load() && time.Since(since) > parkAfter {
+			if p.noSpin.Load() || idle%64 == 0 && !p.active.Load() && time.Since(since) > parkAfter {
 				break
 			}
 			relax(idle)

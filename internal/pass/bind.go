@@ -21,10 +21,6 @@ import (
 // not fit a model.
 var ErrInput = errors.New("input does not fit the model")
 
-// ErrMemory is wrapped by errors about a constant that grows beyond its limit
-// when it is folded.
-var ErrMemory = errors.New("memory limit exceeded")
-
 // defaultLimit bounds a folded constant.
 const defaultLimit = 1 << 30
 
@@ -364,7 +360,7 @@ func (b *binder) node(n *graph.Node) error {
 		}
 		b.values[n.Out[i]] = v
 		if err := v.Type.Shape.Check(v.Type.DType, b.opt.Limit); err != nil {
-			return fmt.Errorf("node %s: output %q: %w: %w", n.Label(), v.Name, err, ErrMemory)
+			return fmt.Errorf("node %s: output %q: %w", n.Label(), v.Name, err)
 		}
 	}
 	last := len(b.new.Nodes) - 1

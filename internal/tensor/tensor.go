@@ -5,12 +5,17 @@
 package tensor
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"unsafe"
 )
+
+// ErrMemory is wrapped by errors about a tensor, or a plan of tensors, that
+// would take more memory than a limit allows.
+var ErrMemory = errors.New("memory limit exceeded")
 
 // DType is the type of a tensor's elements.
 type DType uint8
@@ -108,7 +113,7 @@ func (s Shape) Check(d DType, limit int) error {
 		}
 	}
 	if n > limit && !zero {
-		return fmt.Errorf("shape %v of %v takes more than the limit of %d MiB", s, d, limit>>20)
+		return fmt.Errorf("shape %v of %v takes more than the limit of %d MiB: %w", s, d, limit>>20, ErrMemory)
 	}
 	return nil
 }
