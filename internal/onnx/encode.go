@@ -42,7 +42,7 @@ func Encode(g *graph.Graph) ([]byte, error) {
 		b = appendBytes(b, modelOpset, appendInt(appendString(nil, opsetDomain, o.Domain), opsetVersion, o.Version))
 	}
 	for _, p := range g.Metadata {
-		b = appendBytes(b, modelMetadata, appendString(appendString(nil, entryKey, p.Key), entryValue, p.Value))
+		b = appendBytes(b, modelMetadata, appendBytes(appendBytes(nil, entryKey, []byte(p.Key)), entryValue, []byte(p.Value)))
 	}
 	b = append(b, g.Extra[keyModel]...)
 

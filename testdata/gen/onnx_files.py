@@ -131,7 +131,7 @@ def external():
     with open(os.path.join(out, "external.bin"), "wb") as f:
         f.write(np.array([1, -2, 3], "<f4").tobytes() + b"pad." + np.array([1, -2, 3], "<i8").tobytes())
     a, b = T(name="a", data_type=T.FLOAT, dims=[3]), T(name="b", data_type=T.INT64, dims=[3])
-    for t, entries in ((a, {"location": "external.bin"}), (b, {"location": "external.bin", "offset": "16", "length": "24"})):
+    for t, entries in ((a, {"location": "external.bin", "length": "12"}), (b, {"location": "external.bin", "offset": "16", "length": "24"})):
         t.data_location = T.EXTERNAL
         for k, v in entries.items():
             e = t.external_data.add()
