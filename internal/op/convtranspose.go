@@ -22,7 +22,7 @@ type ConvTranspose struct {
 
 func newConvTranspose(n *graph.Node, _ int) (graph.Op, error) {
 	f, err := newFilter(n)
-	c := &ConvTranspose{f, n.Attrs.Ints("output_padding"), n.Attrs.Ints("output_shape")}
+	c := &ConvTranspose{f, intList(n, "output_padding"), intList(n, "output_shape")}
 	for _, l := range [][]int{c.OutputPadding, c.OutputShape} {
 		for _, v := range l {
 			if err == nil && (v < 0 || v > maxWindow) {

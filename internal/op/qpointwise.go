@@ -171,6 +171,9 @@ func (q *QLinearBinary) Prepare(env *Env) ([]Step, error) {
 func (q *QLinearBinary) rows(in []*tensor.Tensor, y *tensor.Tensor, w walk, t tiling, tile int) {
 	qa, qb, qy := quant8Of(in, 1, 2, y.DType), quant8Of(in, 4, 5, y.DType), quant8Of(in, 6, 7, y.DType)
 	a, b := qa.real(), qb.real()
+	if w.rows == 0 {
+		return
+	}
 	row, rows, from, to := t.at(tile)
 	w.seek(row)
 	for range rows {

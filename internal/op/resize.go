@@ -36,7 +36,7 @@ func newResize(n *graph.Node, opset int) (graph.Op, error) {
 		Coord:     n.Attrs.String("coordinate_transformation_mode", "half_pixel"),
 		Nearest:   n.Attrs.String("nearest_mode", "round_prefer_floor"),
 		Policy:    n.Attrs.String("keep_aspect_ratio_policy", "stretch"),
-		Axes:      n.Attrs.Ints("axes"),
+		Axes:      intList(n, "axes"),
 		CubicA:    float64(n.Attrs.Float("cubic_coeff_a", -0.75)),
 		Antialias: n.Attrs.Int("antialias", 0) != 0,
 		Exclude:   n.Attrs.Int("exclude_outside", 0) != 0,

@@ -241,6 +241,9 @@ func (r *Resize) antialiasTable(a *resizeAxis, t *resizeTable) {
 
 // run computes blocks lo to hi.
 func (p *resizePlan) run(x, y *tensor.Tensor, lo, hi int, scratch []float64) {
+	if y.Elems() == 0 {
+		return
+	}
 	if p.nearest {
 		p.gather(x, y, lo, hi)
 		return

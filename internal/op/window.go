@@ -35,10 +35,10 @@ const maxWindow = 1 << 28
 // newWindow decodes the attributes that convolutions and poolings share.
 func newWindow(n *graph.Node) (Window, error) {
 	w := Window{
-		Kernel:    n.Attrs.Ints("kernel_shape"),
-		Strides:   n.Attrs.Ints("strides"),
-		Dilations: n.Attrs.Ints("dilations"),
-		Pads:      n.Attrs.Ints("pads"),
+		Kernel:    intList(n, "kernel_shape"),
+		Strides:   intList(n, "strides"),
+		Dilations: intList(n, "dilations"),
+		Pads:      intList(n, "pads"),
 		AutoPad:   n.Attrs.String("auto_pad", "NOTSET"),
 		Ceil:      n.Attrs.Int("ceil_mode", 0) != 0,
 	}
@@ -61,6 +61,15 @@ func newWindow(n *graph.Node) (Window, error) {
 		return w, fmt.Errorf("attribute auto_pad: %q: %w", w.AutoPad, ErrUnsupported)
 	}
 	return w, nil
+}
+
+// intList returns an attribute that is a list, nil where it is absent or
+// empty.
+func intList(n *graph.Node, name string) []int {
+	if l := n.Attrs.Ints(name); len(l) > 0 {
+		return l
+	}
+	return nil
 }
 
 // lists reports lists that do not have one entry for each of rank axes.
