@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/edgecam/edgecam/internal/graph"
 	"github.com/edgecam/edgecam/internal/tensor"
@@ -267,7 +268,7 @@ func (b *Binary) Prepare(env *Env) ([]Step, error) {
 	k, ok := b.Kind.Kernel()
 	if !ok || x.DType != tensor.Float32 {
 		step := w.in
-		return eachRow(w, b.Kind.String(), 4, func(off [4]int, from, to int) {
+		return eachRow(w, strings.ToLower(b.Kind.String()), 4, func(off [4]int, from, to int) {
 			b.row(out, x, y, off, step, from, to)
 		}), nil
 	}

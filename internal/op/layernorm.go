@@ -123,11 +123,46 @@ func (l *LayerNorm) Prepare(env *Env) ([]Step, error) {
 	}
 	groups, n := x.Shape[:a].Elems(), x.Shape[a:].Elems()
 	per := max(1, rowTile/4/max(n, 1))
-	return []Step{{Kernel: "reference", Tiles: (groups + per - 1) / per, Cost: x.Elems() * 8, Run: func(_, tile int) {
+	group := func(g int) { l.group(env.In, env.Out, g, n) }
+	bias := opt(env.In, 2)
+	if x.DType == tensor.Float32 && env.In[1].DType == x.DType && env.In[1].Elems() == n &&
+		(bias == nil || bias.DType == x.DType && bias.Elems() == n) {
+		group = func(g int) { l.groupF32(env.In, env.Out, g, n) }
+	}
+	return []Step{{Kernel: "f32_layernorm", Tiles: (groups + per - 1) / per, Cost: x.Elems() * 8, Run: func(_, tile int) {
 		for g := tile * per; g < min((tile+1)*per, groups); g++ {
-			l.group(env.In, env.Out, g, n)
+			group(g)
 		}
 	}}}, nil
+}
+
+// groupF32 is group for float32 where scale and bias have n elements.
+func (l *LayerNorm) groupF32(in, out []*tensor.Tensor, g, n int) {
+	x, y, scale := in[0].F32()[g*n:(g+1)*n], out[0].F32()[g*n:(g+1)*n], in[1].F32()[:n]
+	var mean, sum float64
+	if !l.RMS {
+		for _, v := range x {
+			mean += float64(v)
+		}
+		mean /= float64(n)
+	}
+	for _, v := range x {
+		d := float64(v) - mean
+		sum += d * d
+	}
+	inv := 1 / math.Sqrt(sum/float64(n)+float64(l.Epsilon))
+	set(out, 1, g, mean)
+	set(out, 2, g, inv)
+	if b := opt(in, 2); b != nil {
+		bias := b.F32()[:n]
+		for i, v := range x {
+			y[i] = float32((float64(v)-mean)*inv*float64(scale[i]) + float64(bias[i]))
+		}
+		return
+	}
+	for i, v := range x {
+		y[i] = float32((float64(v) - mean) * inv * float64(scale[i]))
+	}
 }
 
 // LpNorm divides by the sum of absolute values (P = 1) or the root of the sum

@@ -3,6 +3,7 @@ package op
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/edgecam/edgecam/internal/graph"
 	"github.com/edgecam/edgecam/internal/tensor"
@@ -243,9 +244,12 @@ func (u *Unary) Kernel() (k kernels.Unary, p, q float32, ok bool) {
 func (u *Unary) Prepare(env *Env) ([]Step, error) {
 	x, y := env.In[0], env.Out[0]
 	w := walkOver(y, x)
+	if s := u.composed(env, w); s != nil {
+		return s, nil
+	}
 	k, p, q, ok := u.Kernel()
 	if !ok || x.DType != tensor.Float32 {
-		return eachRow(w, u.Kind.String(), 8, func(off [4]int, from, to int) {
+		return eachRow(w, strings.ToLower(u.Kind.String()), 8, func(off [4]int, from, to int) {
 			for i := from; i < to; i += chunk {
 				n := min(chunk, to-i)
 				if x.DType.IsInt() && u.Kind <= Relu {
@@ -265,16 +269,21 @@ func (u *Unary) Prepare(env *Env) ([]Step, error) {
 // eachRow returns the step that calls run on every row of w, or on pieces of
 // long ones. cost is that of one element, relative to a multiply-add.
 func eachRow(w walk, kernel string, cost int, run func(off [4]int, from, to int)) []Step {
+	return eachRowOf(w, kernel, cost, func(_ int, off [4]int, from, to int) { run(off, from, to) })
+}
+
+// eachRowOf is eachRow for functions that need to know their worker.
+func eachRowOf(w walk, kernel string, cost int, run func(worker int, off [4]int, from, to int)) []Step {
 	if w.rows == 0 {
 		return []Step{}
 	}
 	t := newTiling(w.rows, w.n)
-	return []Step{{Kernel: kernel, Tiles: t.tiles(), Cost: w.rows * w.n * cost, Run: func(_, tile int) {
+	return []Step{{Kernel: kernel, Tiles: t.tiles(), Cost: w.rows * w.n * cost, Run: func(worker, tile int) {
 		row, rows, from, to := t.at(tile)
 		v := w
 		v.seek(row)
 		for range rows {
-			run(v.off, from, to)
+			run(worker, v.off, from, to)
 			v.next()
 		}
 	}}}
