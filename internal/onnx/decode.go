@@ -77,19 +77,19 @@ type decoder struct {
 	values  map[string]*graph.Value
 	outputs map[*graph.Value]bool
 	files   map[string]*externalFile
-	budget  int // bytes that structures may still take
+	budget  int64 // bytes that structures may still take
 }
 
 func newDecoder(data []byte, opt Option) *decoder {
 	return &decoder{
 		opt: opt, values: map[string]*graph.Value{}, outputs: map[*graph.Value]bool{}, files: map[string]*externalFile{},
-		budget: memoryFree + memoryPerByte*len(data),
+		budget: memoryFree + memoryPerByte*int64(len(data)),
 	}
 }
 
 // spend accounts for n bytes of structures.
 func (d *decoder) spend(n int) error {
-	if d.budget -= n; d.budget < 0 {
+	if d.budget -= int64(n); d.budget < 0 {
 		return malformed("it holds far more nodes, values or attributes than a model of its size")
 	}
 	return nil

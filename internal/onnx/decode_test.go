@@ -304,6 +304,8 @@ func TestExternalData(t *testing.T) {
 func TestEncodeErrors(t *testing.T) {
 	cases := map[string]func(g *graph.Graph){
 		"no outputs":     func(g *graph.Graph) { g.Outputs = nil },
+		"operator set":   func(g *graph.Graph) { g.Opsets = nil },
+		"older than":     func(g *graph.Graph) { g.IRVersion = 2 },
 		"used twice":     func(g *graph.Graph) { g.Nodes[0].Out[0].Name = "x" },
 		"no name":        func(g *graph.Graph) { g.Inputs[0].Name = "" },
 		"no contents":    func(g *graph.Graph) { g.Inits[0].Const = nil },

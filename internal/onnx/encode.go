@@ -134,8 +134,13 @@ func encodeGraph(g *graph.Graph) ([][]byte, error) {
 
 // check reports what makes a graph unreadable.
 func check(g *graph.Graph) error {
-	if len(g.Outputs) == 0 {
+	switch {
+	case len(g.Outputs) == 0:
 		return errors.New("the graph has no outputs")
+	case len(g.Opsets) == 0:
+		return errors.New("the graph imports no operator set")
+	case g.IRVersion != 0 && g.IRVersion < minIRVersion:
+		return fmt.Errorf("IR version %d is older than %d", g.IRVersion, minIRVersion)
 	}
 	defined := map[*graph.Value]bool{}
 	names := map[string]bool{}
