@@ -13,10 +13,6 @@ import (
 	"fmt"
 	"image"
 	"math"
-	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -30,8 +26,16 @@ var (
 	ErrNotFound = errors.New("source not found")
 	// ErrNotPermitted is returned when the operating system refuses access.
 	ErrNotPermitted = errors.New("source not permitted")
-	// ErrUnsupported is returned when the source is of a kind that this build
-	// cannot open, such as a camera device or a network stream.
+	// ErrBusy is returned when another program uses the camera.
+	ErrBusy = errors.New("source busy")
+	// ErrLost is returned when a live source stops: unplugged, connection closed,
+	// or no answer or frame within Options.Timeout.
+	ErrLost = errors.New("source lost")
+	// ErrSyntax is returned when a source is spelled wrongly: an option that does
+	// not exist, a size that is none.
+	ErrSyntax = errors.New("source spelled wrongly")
+	// ErrUnsupported is returned when the source is of a kind that this build or
+	// this system cannot open.
 	ErrUnsupported = errors.New("source not supported")
 	// ErrFormat is returned when data is not an image or video that can be
 	// decoded, or is damaged.
@@ -154,121 +158,3 @@ func (e *FrameError) Error() string {
 
 // Unwrap returns the cause.
 func (e *FrameError) Unwrap() error { return e.Err }
-
-// Open opens what uri names: an image, a folder (its images sorted by name,
-// not those of folders inside it), a Motion JPEG AVI file, or a glob pattern
-// of images. It fails at once where nothing can ever be read; an image of a
-// folder that turns out to be damaged is a *FrameError from Read.
-func Open(uri string) (Source, error) {
-	info, err := os.Stat(uri)
-	switch {
-	case err == nil && info.IsDir():
-		return openFolder(uri)
-	case err == nil && info.Mode().IsRegular():
-		return openFile(uri, info.Size())
-	case isLive(uri):
-		return nil, fmt.Errorf("camera: %s: %w: cameras and streams cannot be opened by this build; give an image, a folder, 'a glob' or a Motion JPEG AVI file",
-			redact(uri), ErrUnsupported)
-	case err == nil:
-		return nil, fmt.Errorf("camera: %s: %w: neither a file nor a folder", uri, ErrUnsupported)
-	case strings.ContainsAny(uri, "*?["):
-		return openGlob(uri)
-	}
-	return nil, pathError(uri, err)
-}
-
-func openFile(path string, size int64) (Source, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, pathError(path, err)
-	}
-	var head [12]byte
-	n, err := f.ReadAt(head[:], 0)
-	if n == 0 && err != nil {
-		f.Close()
-		if size == 0 {
-			return nil, fmt.Errorf("camera: %s: %w: the file is empty", path, ErrFormat)
-		}
-		return nil, pathError(path, err)
-	}
-	if n == len(head) && string(head[:4]) == "RIFF" && string(head[8:]) == "AVI " {
-		a, err := newAVI(f, size, path)
-		if err != nil {
-			f.Close()
-			return nil, err
-		}
-		a.closer = f
-		return a, nil
-	}
-	f.Close()
-	if sniff(head[:n]) == unknownKind {
-		return nil, fmt.Errorf("camera: %s: %w: neither JPEG, PNG nor AVI; `ffmpeg -i IN -c:v mjpeg -q:v 3 -an out.avi` converts other videos",
-			path, ErrFormat)
-	}
-	return &images{paths: []string{path}}, nil
-}
-
-// openFolder lists the images of a folder. Paths keep the folder as the caller
-// spelled it.
-func openFolder(dir string) (Source, error) {
-	entries, err := os.ReadDir(dir) // sorted by name
-	if err != nil {
-		return nil, pathError(dir, err)
-	}
-	prefix := dir
-	if !os.IsPathSeparator(dir[len(dir)-1]) {
-		prefix += string(os.PathSeparator)
-	}
-	var paths []string
-	for _, e := range entries {
-		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") && isImageName(e.Name()) {
-			paths = append(paths, prefix+e.Name())
-		}
-	}
-	if len(paths) == 0 {
-		return nil, fmt.Errorf("camera: %s: %w: the folder holds no image (%s)", dir, ErrNotFound, imageNames)
-	}
-	return &images{paths: paths}, nil
-}
-
-func openGlob(pattern string) (Source, error) {
-	matches, err := filepath.Glob(pattern)
-	if err != nil {
-		return nil, fmt.Errorf("camera: %s: %w: %w", pattern, ErrNotFound, err)
-	}
-	var paths []string
-	for _, m := range matches {
-		if isImageName(m) {
-			paths = append(paths, m)
-		}
-	}
-	if len(paths) == 0 {
-		return nil, fmt.Errorf("camera: %s: %w: no image (%s) matches", pattern, ErrNotFound, imageNames)
-	}
-	return &images{paths: paths}, nil
-}
-
-// isLive reports whether uri has the form of a camera or a stream.
-func isLive(uri string) bool {
-	digits := uri != "" && strings.Trim(uri, "0123456789") == ""
-	return digits || strings.Contains(uri, "://") || strings.HasPrefix(uri, "csi:") || strings.HasPrefix(uri, "test:") ||
-		strings.HasPrefix(uri, "/dev/")
-}
-
-// redact hides the password of a URL.
-func redact(uri string) string {
-	scheme, _, found := strings.Cut(uri, "://")
-	if !found {
-		return uri
-	}
-	u, err := url.Parse(uri)
-	if err != nil {
-		return scheme + "://..."
-	}
-	return u.Redacted()
-}
-
-// pathError gives an error of the file system its place and its sentinel.
-func pathError(path string, err error) error {
-	return fmt.Errorf("camera: %s: %w", path, fileError(err))
-}

@@ -1,0 +1,153 @@
+package camera
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Options say how a source is opened. The zero value is good.
+type Options struct {
+	// Timeout is how long a live source may take to answer, and then to give each
+	// frame, before Open or Read fails with ErrLost. A stream that is decoded by
+	// FFmpeg has five times as long for its first frame, which has to wait for a
+	// key frame. 0 is 2 seconds. Sources that Close ends at once may use it in
+	// place of a context.
+	Timeout time.Duration
+}
+
+func (o Options) timeout() time.Duration {
+	if o.Timeout <= 0 {
+		return 2 * time.Second
+	}
+	return o.Timeout
+}
+
+// Open opens what uri names with default options. See [Options.Open].
+func Open(uri string) (Source, error) { return Options{}.Open(uri) }
+
+// Open opens what uri names: an image, a folder (its images sorted by name,
+// not those of folders inside it), a video file, a glob pattern of images, or
+//
+//	0                       the first camera of the system, as /dev/video0
+//	/dev/v4l/by-id/...      a camera by its name, which stays over a restart
+//	csi:0                   a Raspberry Pi's camera connector
+//	http://host/video       Motion JPEG, or whatever FFmpeg reads
+//	rtsp://user:pw@host/ch1 an IP camera
+//	test:                   a rendered scene, see TestScene
+//
+// A camera takes ?size=640x480&rate=30&format=MJPEG behind it, test: takes size,
+// rate and frames. A name that exists in the file system is taken for that, and
+// what is neither that nor spelled like one of these is a file that does not
+// exist: nothing is ever handed on as a command or a pipeline.
+//
+// It fails at once where nothing can ever be read; an image of a folder that
+// turns out to be damaged is a *FrameError from Read.
+func (o Options) Open(uri string) (Source, error) {
+	info, err := os.Stat(uri)
+	switch {
+	case err == nil && info.IsDir():
+		return openFolder(uri)
+	case err == nil && info.Mode().IsRegular():
+		return o.openFile(uri, info.Size())
+	}
+	t, bad := parseTarget(uri)
+	switch {
+	case bad != nil:
+		return nil, bad
+	case t.kind != noTarget:
+		return o.openLive(t)
+	case err == nil:
+		return nil, fmt.Errorf("camera: %s: %w: neither a file nor a folder", uri, ErrUnsupported)
+	case strings.ContainsAny(uri, "*?["):
+		return openGlob(uri)
+	}
+	return nil, pathError(redact(uri), err)
+}
+
+// openLive opens a camera or a stream. In a build with the tag gocv OpenCV comes first.
+func (o Options) openLive(t target) (Source, error) {
+	if src, ok, err := openCV(t, o); ok {
+		return src, err
+	}
+	return nil, fmt.Errorf("camera: %s: %w: cameras and streams cannot be opened by this build; give an image, a folder, 'a glob' or a Motion JPEG AVI file",
+		t.name, ErrUnsupported)
+}
+
+func (o Options) openFile(path string, size int64) (Source, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, pathError(path, err)
+	}
+	var head [12]byte
+	n, err := f.ReadAt(head[:], 0)
+	if n == 0 && err != nil {
+		f.Close()
+		if size == 0 {
+			return nil, fmt.Errorf("camera: %s: %w: the file is empty", path, ErrFormat)
+		}
+		return nil, pathError(path, err)
+	}
+	if n == len(head) && string(head[:4]) == "RIFF" && string(head[8:]) == "AVI " {
+		a, err := newAVI(f, size, path)
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		a.closer = f
+		return a, nil
+	}
+	f.Close()
+	if sniff(head[:n]) == unknownKind {
+		return nil, fmt.Errorf("camera: %s: %w: neither JPEG, PNG nor AVI; `ffmpeg -i IN -c:v mjpeg -q:v 3 -an out.avi` converts other videos",
+			path, ErrFormat)
+	}
+	return &images{paths: []string{path}}, nil
+}
+
+// openFolder lists the images of a folder. Paths keep the folder as the caller
+// spelled it.
+func openFolder(dir string) (Source, error) {
+	entries, err := os.ReadDir(dir) // sorted by name
+	if err != nil {
+		return nil, pathError(dir, err)
+	}
+	prefix := dir
+	if !os.IsPathSeparator(dir[len(dir)-1]) {
+		prefix += string(os.PathSeparator)
+	}
+	var paths []string
+	for _, e := range entries {
+		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") && isImageName(e.Name()) {
+			paths = append(paths, prefix+e.Name())
+		}
+	}
+	if len(paths) == 0 {
+		return nil, fmt.Errorf("camera: %s: %w: the folder holds no image (%s)", dir, ErrNotFound, imageNames)
+	}
+	return &images{paths: paths}, nil
+}
+
+func openGlob(pattern string) (Source, error) {
+	matches, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil, fmt.Errorf("camera: %s: %w: %w", pattern, ErrNotFound, err)
+	}
+	var paths []string
+	for _, m := range matches {
+		if isImageName(m) {
+			paths = append(paths, m)
+		}
+	}
+	if len(paths) == 0 {
+		return nil, fmt.Errorf("camera: %s: %w: no image (%s) matches", pattern, ErrNotFound, imageNames)
+	}
+	return &images{paths: paths}, nil
+}
+
+// pathError gives an error of the file system its place and its sentinel.
+func pathError(path string, err error) error {
+	return fmt.Errorf("camera: %s: %w", path, fileError(err))
+}
