@@ -15,7 +15,8 @@ import (
 //
 // Inputs: x [N,H,W,G·C], w [O,C,kh,kw] (as in the file), bias [O] or nil,
 // residual [N,Ho,Wo,O] or nil. Where ResLast is set the residual is added
-// behind the activation.
+// behind the activation. Where Planar is set x is [N,C,H,W] instead, as images
+// come from files.
 type ConvNHWC struct {
 	KH, KW           int
 	StrideH, StrideW int
@@ -25,6 +26,7 @@ type ConvNHWC struct {
 	Group            int
 	Act              Act
 	ResLast          bool
+	Planar           bool
 }
 
 // Infer implements graph.Op.
@@ -32,7 +34,7 @@ func (c *ConvNHWC) Infer(in []*graph.Value) ([]tensor.Type, error) {
 	if err := args(in, 2, 4); err != nil {
 		return nil, err
 	}
-	x, w := in[0].Type.Shape, in[1].Type.Shape
+	x, w := c.channelsLast(in[0].Type.Shape), in[1].Type.Shape
 	if len(x) != 4 || len(w) != 4 || in[0].Type.DType != tensor.Float32 || in[1].Const == nil ||
 		x[3] != w[1]*c.Group || w[0]%c.Group != 0 || w[2] != c.KH || w[3] != c.KW {
 		return nil, fmt.Errorf("ConvNHWC of %v with weights %v in %d groups: %w", in[0].Type, in[1].Type, c.Group, ErrShape)
@@ -47,8 +49,16 @@ func (c *ConvNHWC) Infer(in []*graph.Value) ([]tensor.Type, error) {
 	return []tensor.Type{out}, nil
 }
 
+// channelsLast returns the shape of x as [N,H,W,C].
+func (c *ConvNHWC) channelsLast(x tensor.Shape) tensor.Shape {
+	if c.Planar && len(x) == 4 {
+		return tensor.Shape{x[0], x[2], x[3], x[1]}
+	}
+	return x
+}
+
 // Pitched implements Pitcher.
-func (c *ConvNHWC) Pitched() (in, out bool) { return true, true }
+func (c *ConvNHWC) Pitched() (in, out bool) { return !c.Planar, true }
 
 // convShape holds the extents that a prepared convolution works with.
 type convShape struct {
@@ -60,7 +70,12 @@ type convShape struct {
 // Eval implements Evaluator: the defining loops, on dense tensors.
 func (c *ConvNHWC) Eval(in, out []*tensor.Tensor) error {
 	x, w, y := in[0].F32(), in[1].F32(), out[0].F32()
-	n, h, wd, cin := in[0].Shape[0], in[0].Shape[1], in[0].Shape[2], in[1].Shape[1]
+	last := c.channelsLast(in[0].Shape)
+	n, h, wd, cin := last[0], last[1], last[2], in[1].Shape[1]
+	chStep := 1
+	if c.Planar {
+		chStep = h * wd
+	}
 	cout := in[1].Shape[0]
 	per := cout / c.Group
 	p := 0
@@ -83,9 +98,12 @@ func (c *ConvNHWC) Eval(in, out []*tensor.Tensor) error {
 							if xx < 0 || xx >= wd {
 								continue
 							}
-							px := x[((b*h+yy)*wd+xx)*cin*c.Group+base:]
+							at := ((b*h+yy)*wd+xx)*cin*c.Group + base
+							if c.Planar {
+								at = ((b*cin*c.Group+base)*h+yy)*wd + xx
+							}
 							for ch := range cin {
-								sum += float64(px[ch]) * float64(w[((o*cin+ch)*c.KH+u)*c.KW+v])
+								sum += float64(x[at+ch*chStep]) * float64(w[((o*cin+ch)*c.KH+u)*c.KW+v])
 							}
 						}
 					}

@@ -13,11 +13,12 @@ const tileCost = 1 << 18
 
 // Prepare implements Preparer. Pointwise convolutions are a plain GEMM,
 // depthwise ones have their own kernel, few-channel ones (the first layer)
-// gather their windows into a strip, and all others are an implicit GEMM over
-// a table of offsets.
+// read whole rows of their kernel as one tap, and all others are an implicit
+// GEMM over a table of offsets.
 func (c *ConvNHWC) Prepare(env *Env) ([]Step, error) {
 	x, w := env.In[0], env.In[1]
-	s := &convShape{ConvNHWC: *c, n: x.Shape[0], h: x.Shape[1], w: x.Shape[2], cin: x.Shape[3], cout: w.Shape[0], inPitch: pitch(x)}
+	last := c.channelsLast(x.Shape)
+	s := &convShape{ConvNHWC: *c, n: last[0], h: last[1], w: last[2], cin: last[3], cout: w.Shape[0], inPitch: pitch(x)}
 	switch {
 	case env.Out[0].Elems() == 0:
 		return []Step{}, nil
@@ -25,8 +26,8 @@ func (c *ConvNHWC) Prepare(env *Env) ([]Step, error) {
 		return prepareDepthwise(env, s), nil
 	case s.pointwise() && c.Group == 1:
 		return prepareGemm(env, s, gemmPlain), nil
-	case s.cin/c.Group <= 4 && c.Group == 1:
-		return prepareGemm(env, s, gemmStrip), nil
+	case c.Planar || s.fewChannels():
+		return prepareGemm(env, s, gemmRows), nil
 	}
 	return prepareGemm(env, s, gemmIndirect), nil
 }
@@ -62,7 +63,7 @@ type gemmForm int
 const (
 	gemmPlain    gemmForm = iota // rows are input pixels
 	gemmIndirect                 // rows are lists of taps
-	gemmStrip                    // rows are windows gathered in scratch memory
+	gemmRows                     // rows are lists of kernel rows of a padded copy
 )
 
 // convGemm is a prepared convolution by GEMM.
@@ -81,7 +82,7 @@ type convGemm struct {
 	colStep  int
 	rowTiles int
 	colTiles int
-	scratch  *Scratch
+	padded   *paddedImage
 	args     []ref.GemmF32 // one per worker: an argument on the stack would escape
 }
 
@@ -97,8 +98,11 @@ func prepareGemm(env *Env, s *convShape, form gemmForm) []Step {
 		g.kern, name = set.F32Igemm, "igemm"
 		g.offsets = sharedOffsets(env, s)
 		g.zero = sharedZero(env, g.k)
-	case gemmStrip:
-		g.k, taps, name = taps*g.k, 1, "gemm strip"
+	case gemmRows:
+		g.padded = newPaddedImage(env, s)
+		g.kern, name = set.F32Igemm, "igemm rows"
+		g.k, taps = s.KW*s.cin, s.KH
+		g.offsets, g.zero = g.padded.offsets, sharedZero(env, g.k)
 	}
 	if form == gemmPlain {
 		g.rows *= s.n
@@ -112,14 +116,15 @@ func prepareGemm(env *Env, s *convShape, form gemmForm) []Step {
 		}
 	}
 	g.split(taps)
-	if form == gemmStrip {
-		g.scratch = env.Scratch(g.rowStep * g.k * 4)
-	}
 	tiles := g.rowTiles * g.colTiles * s.Group
 	if form != gemmPlain {
 		tiles *= s.n
 	}
-	return []Step{{Kernel: set.Name + " " + name, Tiles: tiles, Cost: s.n * s.OutH * s.OutW * s.cout * g.k * taps, Run: g.run}}
+	step := Step{Kernel: set.Name + " " + name, Tiles: tiles, Cost: s.n * s.OutH * s.OutW * s.cout * g.k * taps, Run: g.run}
+	if g.padded != nil {
+		return []Step{g.padded.step(), step}
+	}
+	return []Step{step}
 }
 
 // split chooses the extents of a tile.
@@ -131,7 +136,7 @@ func (g *convGemm) split(taps int) {
 	if g.rowStep >= g.rows {
 		g.rowStep = g.rows
 		// Too few rows to share out: split columns as well.
-		if parts := min(perRow*g.rows/tileCost, g.colStep/nr); parts > 1 && g.form != gemmStrip {
+		if parts := min(perRow*g.rows/tileCost, g.colStep/nr); parts > 1 {
 			g.colStep = ((g.colStep/nr + parts - 1) / parts) * nr
 		}
 	}
@@ -149,18 +154,17 @@ func (g *convGemm) run(worker, tile int) {
 	x, y := g.env.In[0], g.env.Out[0]
 	r0, r1 := row*g.rowStep, min((row+1)*g.rowStep, g.rows)
 	c0, c1 := col*g.colStep, min((col+1)*g.colStep, g.n)
-	inBase := image*s.h*s.w*s.inPitch + group*(s.cin/s.Group)
 	outPitch := pitch(y)
 	outBase := image*g.rows*outPitch + group*g.n
 
 	a := &g.args[worker]
 	a.CStride = outPitch * 4
 	a.AStride = s.inPitch * 4
-	src := elem(x, inBase)
-	if g.form == gemmStrip {
-		strip := bytesF32(g.scratch.For(worker))
-		s.gather(x, image, r0, r1, strip)
-		src, a.AStride = unsafe.Pointer(&strip[0]), g.k*4
+	var src unsafe.Pointer
+	if g.padded != nil {
+		src = unsafe.Pointer(&g.padded.data[image*g.padded.size])
+	} else {
+		src = elem(x, image*s.h*s.w*s.inPitch+group*(s.cin/s.Group))
 	}
 	var res []float32
 	resPitch := 0
@@ -177,8 +181,6 @@ func (g *convGemm) run(worker, tile int) {
 			switch g.form {
 			case gemmPlain:
 				a.A = unsafe.Add(src, m*a.AStride)
-			case gemmStrip:
-				a.A = unsafe.Add(src, (m-r0)*a.AStride)
 			default:
 				a.A, a.Offsets = src, &g.offsets[m*a.Taps]
 			}
@@ -198,38 +200,6 @@ func (g *convGemm) run(worker, tile int) {
 	}
 	rows := r1 - r0
 	act.strip(g.env.Kernels, floats(y, outBase+r0*outPitch+c0, (rows-1)*outPitch+c1-c0), rows, c1-c0, outPitch, res, resPitch)
-}
-
-// gather copies the windows of output pixels r0 to r1 into dst, one after the
-// other, with zeros outside the image.
-func (s *convShape) gather(x *tensor.Tensor, image, r0, r1 int, dst []float32) {
-	src := floats(x, image*s.h*s.w*s.inPitch, (s.h*s.w-1)*s.inPitch+s.cin)
-	p := 0
-	for r := r0; r < r1; r++ {
-		i, j := r/s.OutW, r%s.OutW
-		x0 := j*s.StrideW - s.PadL
-		for u := range s.KH {
-			y := i*s.StrideH + u*s.DilH - s.PadT
-			if y < 0 || y >= s.h {
-				clear(dst[p : p+s.KW*s.cin])
-				p += s.KW * s.cin
-				continue
-			}
-			if s.DilW == 1 && s.inPitch == s.cin && x0 >= 0 && x0+s.KW <= s.w {
-				p += copy(dst[p:p+s.KW*s.cin], src[(y*s.w+x0)*s.cin:])
-				continue
-			}
-			for v := range s.KW {
-				xx := x0 + v*s.DilW
-				if xx < 0 || xx >= s.w {
-					clear(dst[p : p+s.cin])
-				} else {
-					copy(dst[p:p+s.cin], src[(y*s.w+xx)*s.inPitch:])
-				}
-				p += s.cin
-			}
-		}
-	}
 }
 
 // bytesF32 views scratch memory as float32.

@@ -54,12 +54,17 @@ func (l *lowerer) conv(n *graph.Node, o *op.Conv) (bool, error) {
 	if bias != nil {
 		in[2] = graph.NewConst(bias.Name, bias.Const)
 	}
-	if in[0], err = l.realize(x, nhwc); err != nil {
-		return false, err
-	}
 	c := &op.ConvNHWC{
 		KH: g.Kernel[1], KW: g.Kernel[2], StrideH: g.Stride[1], StrideW: g.Stride[2], DilH: g.Dilation[1], DilW: g.Dilation[2],
 		PadT: g.Begin[1], PadL: g.Begin[2], OutH: g.Out[1], OutW: g.Out[2], Group: o.Group, Act: op.NoAct(),
+	}
+	order := nhwc
+	if c.RowsFit(n.In[0].Type.Shape[1]) && x.view.dense(identityPerm(4)) {
+		// An image as it comes from a file: the operator reorders as it pads.
+		c.Planar, order = true, identityPerm(4)
+	}
+	if in[0], err = l.realize(x, order); err != nil {
+		return false, err
 	}
 	out, res := l.absorb(n, c, w.Type.Shape[0])
 	if res != nil {
