@@ -29,8 +29,8 @@ func newBatchNorm(n *graph.Node, opset int) (graph.Op, error) {
 		b.Training = n.Attrs.Int("training_mode", 0) != 0
 		return b, nil
 	}
-	for _, o := range n.Out[1:] {
-		b.Training = b.Training || o != nil
+	for i, o := range n.Out {
+		b.Training = b.Training || i > 0 && o != nil
 	}
 	b.PerElement = opset < 9 && n.Attrs.Int("spatial", 1) == 0
 	return b, nil
