@@ -12,6 +12,9 @@ func sqrt(x float64) float64 { return math.Sqrt(x) }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
+// finite32 reports whether x is finite as a float32.
+func finite32(x float64) bool { return math.Abs(x) <= math.MaxFloat32 }
+
 // scalar returns the number that a constant of one element holds.
 func scalar(v *graph.Value) (float64, bool) {
 	if v == nil || v.Const == nil || v.Const.Elems() != 1 {
@@ -42,47 +45,55 @@ func binary(v *graph.Value, kind op.BinaryKind) (a, b *graph.Value) {
 	return nil, nil
 }
 
-// affine writes v as p·x + q by following sums and products with scalars.
-func affine(v *graph.Value) (x *graph.Value, p, q float64) {
+// affine writes v as p·x + q by following sums and products with scalars, back
+// to stop if that is on the way.
+func affine(v, stop *graph.Value) (x *graph.Value, p, q float64) {
 	p = 1
-	for v.Node != nil {
-		o, ok := v.Node.Op.(*op.Binary)
-		if u, isUnary := v.Node.Op.(*op.Unary); isUnary && u.Kind == op.Neg {
-			p, v = -p, v.Node.In[0]
-			continue
-		}
-		if !ok || o.Legacy {
+	for v != stop {
+		a, k, c, ok := affineStep(v)
+		if !ok || !finite32(p*k) || !finite32(q+p*c) {
 			break
 		}
-		a, b := v.Node.In[0], v.Node.In[1]
-		k, ok := scalar(b)
-		swapped := false
-		if !ok {
-			if k, ok = scalar(a); !ok {
-				break
-			}
-			a, swapped = b, true
-		}
-		if !a.Type.Shape.Equal(v.Type.Shape) {
-			break
-		}
-		switch {
-		case o.Kind == op.Add:
-			q += p * k
-		case o.Kind == op.Sub && swapped: // k - a
-			q, p = q+p*k, -p
-		case o.Kind == op.Sub:
-			q -= p * k
-		case o.Kind == op.Mul:
-			p *= k
-		case o.Kind == op.Div && !swapped:
-			p /= k
-		default:
-			return v, p, q
-		}
-		v = a
+		v, p, q = a, p*k, q+p*c
 	}
 	return v, p, q
+}
+
+// affineStep writes v as k·x + c where one node does that.
+func affineStep(v *graph.Value) (x *graph.Value, k, c float64, ok bool) {
+	if u, x := unary(v); u != nil && u.Kind == op.Neg {
+		return x, -1, 0, true
+	}
+	if v.Node == nil {
+		return nil, 0, 0, false
+	}
+	o, ok := v.Node.Op.(*op.Binary)
+	if !ok || o.Legacy || o.Kind > op.Div {
+		return nil, 0, 0, false
+	}
+	x, y := v.Node.In[0], v.Node.In[1]
+	swapped := false
+	s, ok := scalar(y)
+	if !ok {
+		s, ok = scalar(x)
+		x, swapped = y, true
+	}
+	if !ok || !x.Type.Shape.Equal(v.Type.Shape) {
+		return nil, 0, 0, false
+	}
+	switch {
+	case o.Kind == op.Add:
+		return x, 1, s, true
+	case o.Kind == op.Sub && swapped:
+		return x, -1, s, true
+	case o.Kind == op.Sub:
+		return x, 1, -s, true
+	case o.Kind == op.Mul:
+		return x, s, 0, true
+	case !swapped:
+		return x, 1 / s, 0, true
+	}
+	return nil, 0, 0, false
 }
 
 // limits returns the operand and limits of a clip, in any of its forms.
@@ -103,18 +114,24 @@ func limits(v *graph.Value) (x *graph.Value, lo, hi float64, ok bool) {
 }
 
 // clipForms joins a clip with the clip before it, and recognises Max and Min
-// with a scalar as one.
+// with a scalar as one. A clip of p·x + q to 0 and 1 becomes a HardSigmoid.
 func clipForms(s *simplifier, n *graph.Node) (*graph.Value, error) {
 	if n.In[0] == nil || n.In[0].Type.DType != tensor.Float32 {
 		return nil, nil
 	}
 	x, lo, hi := n.In[0], math.Inf(-1), math.Inf(1)
+	changed := false
 	switch o := n.Op.(type) {
 	case *op.Clip:
 		var ok bool
 		if lo, hi, ok = clipLimits(o, n.In); !ok {
 			return nil, nil
 		}
+	case *op.Unary:
+		if o.Kind != op.Relu {
+			return nil, nil
+		}
+		lo = 0
 	case *op.Binary:
 		k, ok := scalar(n.In[1])
 		if !ok {
@@ -132,12 +149,19 @@ func clipForms(s *simplifier, n *graph.Node) (*graph.Value, error) {
 		default:
 			return nil, nil
 		}
+		changed = true
 	default:
 		return nil, nil
 	}
 	if y, a, b, ok := limits(x); ok && s.uses[x] == 1 && a <= b && lo <= hi && lo <= b && a <= hi {
-		x, lo, hi = y, max(lo, a), min(hi, b)
-	} else if _, isClip := n.Op.(*op.Clip); isClip {
+		x, lo, hi, changed = y, max(lo, a), min(hi, b), true
+	}
+	if lo == 0 && hi == 1 {
+		if z, p, q := affine(x, nil); z != x {
+			return s.add(n, &op.Unary{Kind: op.HardSigmoid, Alpha: float32(p), Beta: float32(q)}, "HardSigmoid", z)
+		}
+	}
+	if !changed {
 		return nil, nil
 	}
 	return s.add(n, &op.Clip{Min: &lo, Max: &hi}, "Clip", x)
@@ -151,70 +175,11 @@ func leakyForms(s *simplifier, n *graph.Node) (*graph.Value, error) {
 	}
 	for i := range 2 {
 		x, y := n.In[i], n.In[1-i]
-		if z, p, q := affine(y); z == x && q == 0 && p >= 0 && p <= 1 && x != y {
+		if z, p, q := affine(y, x); z == x && q == 0 && p >= 0 && p <= 1 && x != y {
 			return s.add(n, &op.Unary{Kind: op.LeakyRelu, Alpha: float32(p)}, "LeakyRelu", x)
 		}
 	}
 	return nil, nil
-}
-
-// preluForms recognises relu(x) + k·relu(-x), with k a constant for each
-// channel or for all: a PRelu with slope -k.
-func preluForms(s *simplifier, n *graph.Node) (*graph.Value, error) {
-	b, ok := n.Op.(*op.Binary)
-	if !ok || b.Legacy || b.Kind != op.Add && b.Kind != op.Sub || n.In[0].Type.DType != tensor.Float32 {
-		return nil, nil
-	}
-	for i := range 2 {
-		if i == 1 && b.Kind == op.Sub {
-			break
-		}
-		u, x := unary(n.In[i])
-		if u == nil || u.Kind != op.Relu {
-			continue
-		}
-		sign := -1.0
-		if b.Kind == op.Sub {
-			sign = 1
-		}
-		k, other := factor(n.In[1-i])
-		if v, w := unary(other); v != nil && v.Kind == op.Neg {
-			sign, other = -sign, w
-		}
-		m, y := unary(other)
-		if m == nil || m.Kind != op.Relu {
-			continue
-		}
-		if z, p, q := affine(y); z != x || p != -1 || q != 0 {
-			continue
-		}
-		slope := tensor.From(tensor.Float32, []float32{1}, 1)
-		if k != nil {
-			if k.Type.DType != tensor.Float32 {
-				continue
-			}
-			slope = k.Const.Clone()
-		}
-		for i := range slope.F32() {
-			slope.F32()[i] *= float32(sign)
-		}
-		return s.add(n, &op.Binary{Kind: op.PRelu}, "PRelu", x, s.constant(n.Name, slope))
-	}
-	return nil, nil
-}
-
-// factor splits a product with a constant.
-func factor(v *graph.Value) (k, rest *graph.Value) {
-	a, b := binary(v, op.Mul)
-	switch {
-	case a == nil:
-		return nil, v
-	case a.Const != nil:
-		return a, b
-	case b.Const != nil:
-		return b, a
-	}
-	return nil, v
 }
 
 // gates recognises x·f(x): Swish (SiLU), HardSwish and Mish.
@@ -231,7 +196,7 @@ func gates(s *simplifier, n *graph.Node) (*graph.Value, error) {
 		}
 		switch u.Kind {
 		case op.Sigmoid:
-			if z, p, q := affine(y); z == x && q == 0 {
+			if z, p, q := affine(y, x); z == x && q == 0 {
 				return s.add(n, &op.Unary{Kind: op.Swish, Alpha: float32(p)}, "Swish", x)
 			}
 		case op.HardSigmoid:
@@ -239,7 +204,7 @@ func gates(s *simplifier, n *graph.Node) (*graph.Value, error) {
 				return s.add(n, &op.Unary{Kind: op.HardSwish, Alpha: u.Alpha, Beta: u.Beta}, "HardSwish", x)
 			}
 		case op.Tanh:
-			if v, z := unary(y); v != nil && v.Kind == op.Softplus && z == x {
+			if isSoftplus(y, x) {
 				return s.add(n, &op.Unary{Kind: op.Mish}, "Mish", x)
 			}
 		}
@@ -247,15 +212,31 @@ func gates(s *simplifier, n *graph.Node) (*graph.Value, error) {
 	return nil, nil
 }
 
+// isSoftplus reports whether v is log(1 + exp(x)), in one node or in three.
+func isSoftplus(v, x *graph.Value) bool {
+	u, y := unary(v)
+	switch {
+	case u == nil:
+		return false
+	case u.Kind == op.Softplus:
+		return y == x
+	case u.Kind != op.Log:
+		return false
+	}
+	e, p, q := affine(y, nil)
+	u, z := unary(e)
+	return u != nil && u.Kind == op.Exp && z == x && p == 1 && q == 1
+}
+
 // product splits v into a scalar and up to two other factors.
 func product(v *graph.Value) (k float64, a, b *graph.Value) {
-	x, p, q := affine(v)
+	x, p, q := affine(v, nil)
 	if q != 0 {
 		return 1, v, nil
 	}
 	if f, g := binary(x, op.Mul); f != nil {
-		fx, fp, fq := affine(f)
-		gx, gp, gq := affine(g)
+		fx, fp, fq := affine(f, nil)
+		gx, gp, gq := affine(g, nil)
 		if fq == 0 {
 			p, f = p*fp, fx
 		}
@@ -280,7 +261,7 @@ func hardForms(s *simplifier, n *graph.Node) (*graph.Value, error) {
 	for range 2 {
 		x, lo, hi, ok := limits(a)
 		if ok && lo == 0 && near(k*hi, 1) {
-			z, p, q := affine(x)
+			z, p, q := affine(x, nil)
 			alpha, beta := float32(k*p), float32(k*q)
 			switch {
 			case b == nil:

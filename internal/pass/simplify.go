@@ -165,7 +165,7 @@ func dropIdentity(s *simplifier, n *graph.Node) (*graph.Value, error) {
 // into a scale and a shift for each channel, which foldScale may fold further.
 func batchNorm(s *simplifier, n *graph.Node) (*graph.Value, error) {
 	b, ok := n.Op.(*op.BatchNorm)
-	if !ok || b.Training || n.In[0].Type.DType != tensor.Float32 || len(n.In[0].Type.Shape) < 2 {
+	if !ok || b.Training || b.PerElement || n.In[0].Type.DType != tensor.Float32 || len(n.In[0].Type.Shape) < 2 {
 		return nil, nil
 	}
 	for _, v := range n.In[1:] {
@@ -279,7 +279,8 @@ func (s *simplifier) scaled(n *graph.Node, x *graph.Value, scale, shift []float6
 	for c := range scale {
 		old := 0.0
 		if bias != nil {
-			if e := bias.Const.Elems(); e != 1 && e != len(scale) {
+			// A matrix product may have a bias for each row.
+			if e, s := bias.Const.Elems(), bias.Const.Shape; e != 1 && (e != len(scale) || s[len(s)-1] != e) {
 				return nil, nil
 			}
 			old = bias.Const.Float(c % bias.Const.Elems())
