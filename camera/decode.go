@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/gif"
 	"image/jpeg"
 	"image/png"
+
+	"golang.org/x/image/bmp"
 )
 
 // kind is a file format of images, told by its first bytes.
@@ -17,6 +20,9 @@ const (
 	unknownKind kind = iota
 	jpegKind
 	pngKind
+	webpKind
+	bmpKind
+	gifKind
 )
 
 func sniff(data []byte) kind {
@@ -25,16 +31,24 @@ func sniff(data []byte) kind {
 		return jpegKind
 	case bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")):
 		return pngKind
+	case bytes.HasPrefix(data, []byte("RIFF")) && len(data) >= 12 && string(data[8:12]) == "WEBP":
+		return webpKind
+	case bytes.HasPrefix(data, []byte("BM")):
+		return bmpKind
+	case bytes.HasPrefix(data, []byte("GIF87a")), bytes.HasPrefix(data, []byte("GIF89a")):
+		return gifKind
 	}
 	return unknownKind
 }
 
-// Decode decodes a JPEG or PNG file into f as RGB24, upright by its EXIF
-// orientation, reusing f.Pix. Like OpenCV's imread it drops alpha, makes three
-// channels of gray, and keeps the high byte of 16-bit samples. It leaves
-// f.Source, f.Index and f.Time alone. A picture of more than MaxPixels, or one
-// whose header promises more pixels than its bytes can hold, is refused before
-// memory for it is allocated. After an error f's pixels are undefined.
+// Decode decodes a JPEG, PNG, WebP or BMP file, or the first picture of a GIF
+// file, into f as RGB24, upright by its EXIF orientation, reusing f.Pix. Like
+// OpenCV's imread it drops alpha, makes three channels of gray, keeps the high
+// byte of 16-bit samples, and fills what a GIF leaves clear with its background.
+// It leaves f.Source, f.Index and f.Time alone. A picture of more than MaxPixels,
+// or, WebP excepted, one whose header promises more pixels than its bytes can
+// hold, is refused before memory for it is allocated. After an error f's pixels
+// are undefined.
 func Decode(f *Frame, data []byte) error {
 	var img image.Image
 	var err error
@@ -44,14 +58,23 @@ func Decode(f *Frame, data []byte) error {
 		img, turn, err = decodeJPEG(data)
 	case pngKind:
 		img, turn, err = decodePNG(data)
+	case webpKind:
+		img, turn, err = decodeWebP(data)
+	case bmpKind:
+		img, turn, err = decodeBMP(data)
+	case gifKind:
+		img, turn, err = decodeGIF(data)
 	default:
 		if len(data) == 0 {
 			return fmt.Errorf("%w: empty, 0 bytes", ErrFormat)
 		}
-		return fmt.Errorf("%w: %s, only JPEG and PNG images are read", ErrFormat, guess(data))
+		return fmt.Errorf("%w: %s, only JPEG, PNG, WebP, BMP and GIF images are read", ErrFormat, guess(data))
 	}
 	if err != nil {
 		return err
+	}
+	if img.Bounds().Empty() {
+		return fmt.Errorf("%w: a picture without pixels", ErrFormat)
 	}
 	if turn == 1 {
 		f.SetImage(img)
@@ -66,7 +89,7 @@ func Decode(f *Frame, data []byte) error {
 // guess names what data is for an error message.
 func guess(data []byte) string {
 	for _, g := range []struct{ magic, name string }{
-		{"BM", "a BMP image"}, {"GIF8", "a GIF image"}, {"RIFF", "a RIFF file"}, {"II*\x00", "a TIFF image"}, {"MM\x00*", "a TIFF image"},
+		{"RIFF", "a RIFF file"}, {"II*\x00", "a TIFF image"}, {"MM\x00*", "a TIFF image"},
 		{"%PDF", "a PDF document"}, {"\x00\x00\x00", "perhaps a HEIF image or an MP4 video"}, {"<", "perhaps a text or SVG file"},
 	} {
 		if bytes.HasPrefix(data, []byte(g.magic)) {
@@ -118,6 +141,65 @@ func decodePNG(data []byte) (image.Image, int, error) {
 	return img, pngOrientation(data), nil
 }
 
+func decodeBMP(data []byte) (image.Image, int, error) {
+	c, err := bmp.DecodeConfig(bytes.NewReader(data))
+	if err != nil {
+		return nil, 0, fmt.Errorf("%w: BMP: %w; 1, 4, 8, 24 and 32 bits a pixel without compression are read", ErrFormat, err)
+	}
+	if err := checkSize(c.Width, c.Height); err != nil {
+		return nil, 0, err
+	}
+	depth := int64(binary.LittleEndian.Uint16(data[28:])) // bits a pixel
+	if row := (int64(c.Width)*depth + 31) / 32 * 4; row*int64(c.Height) > int64(len(data)) {
+		return nil, 0, fmt.Errorf("%w: BMP header says %dx%d pixels, too many for %d bytes", ErrFormat, c.Width, c.Height, len(data))
+	}
+	img, err := bmp.Decode(bytes.NewReader(data))
+	if err != nil {
+		return nil, 0, fmt.Errorf("%w: BMP: %w", ErrFormat, err)
+	}
+	return img, 1, nil
+}
+
+// decodeGIF decodes the first picture and lays it on the background.
+func decodeGIF(data []byte) (image.Image, int, error) {
+	if len(data) < 13 {
+		return nil, 0, fmt.Errorf("%w: GIF file of %d bytes without a header", ErrFormat, len(data))
+	}
+	w, h := int(binary.LittleEndian.Uint16(data[6:])), int(binary.LittleEndian.Uint16(data[8:]))
+	if err := checkSize(w, h); err != nil {
+		return nil, 0, err
+	}
+	// A code of 12 bits stands for 4096 pixels at most.
+	if int64(w)*int64(h)/2731 > int64(len(data)) {
+		return nil, 0, fmt.Errorf("%w: GIF header says %dx%d pixels, too many for %d bytes", ErrFormat, w, h, len(data))
+	}
+	img, err := gif.Decode(bytes.NewReader(data))
+	if err != nil {
+		return nil, 0, fmt.Errorf("%w: GIF: %w", ErrFormat, err)
+	}
+	m, ok := img.(*image.Paletted)
+	if !ok {
+		return nil, 0, fmt.Errorf("%w: GIF: a picture without a palette", ErrFormat)
+	}
+	ground := color.RGBA{A: 255}
+	if at := 13 + 3*int(data[11]); data[10]&0x80 != 0 && at+3 <= len(data) {
+		ground = color.RGBA{data[at], data[at+1], data[at+2], 255}
+	}
+	canvas := image.NewRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			c := ground
+			if (image.Point{x, y}).In(m.Rect) {
+				if p, ok := m.Palette[m.ColorIndexAt(x, y)].(color.RGBA); ok && p.A == 255 {
+					c = p
+				}
+			}
+			canvas.SetRGBA(x, y, c)
+		}
+	}
+	return canvas, 1, nil
+}
+
 func checkSize(w, h int) error {
 	if w > 0 && h > 0 && int64(w)*int64(h) > MaxPixels {
 		return fmt.Errorf("%w: %dx%d pixels, at most %d million are decoded; scale the picture down first", ErrTooLarge, w, h, MaxPixels/1_000_000)
@@ -126,7 +208,8 @@ func checkSize(w, h int) error {
 }
 
 // SetImage makes f an RGB24 copy of img, reusing f.Pix. Alpha is dropped, not
-// blended; chroma is upsampled as libjpeg does it.
+// blended; chroma is upsampled as libjpeg does it. An image.YCbCr is taken for
+// JPEG's colours, so lossy WebP files belong to [Decode].
 func (f *Frame) SetImage(img image.Image) {
 	b := img.Bounds()
 	f.reset(b.Dx(), b.Dy())
@@ -136,6 +219,9 @@ func (f *Frame) SetImage(img image.Image) {
 			f.setYCbCr(m)
 			return
 		}
+	case studio:
+		f.setStudio(m.YCbCr)
+		return
 	case *image.Gray:
 		f.setSamples(m.Pix, m.Stride, 1, 0, 0)
 		return

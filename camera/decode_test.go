@@ -67,7 +67,7 @@ func compare(t *testing.T, f *Frame, want *image.RGBA, top, tol int) {
 // pictures of flat blocks show.
 func TestDecode(t *testing.T) {
 	files, err := filepath.Glob(golden + "/*.want.png")
-	if err != nil || len(files) < 30 {
+	if err != nil || len(files) < 50 {
 		t.Fatalf("%d golden pictures, %v", len(files), err)
 	}
 	var f Frame
@@ -81,9 +81,9 @@ func TestDecode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tol := 3
-			if strings.HasSuffix(name, ".png") || strings.HasPrefix(name, "blocks") {
-				tol = 0
+			tol := 0
+			if strings.HasSuffix(name, ".jpg") && !strings.HasPrefix(name, "blocks") {
+				tol = 3
 			}
 			if err := Decode(&f, data); err != nil {
 				t.Fatal(err)
@@ -142,6 +142,11 @@ func TestDecodeBadInput(t *testing.T) {
 	copy(wide[h+5:], []byte{0x20, 0, 0x20, 0}) // 8192 x 8192, more than the bytes can hold
 	deep := bytes.Clone(pic)
 	copy(deep[16:], []byte{0, 0, 0x20, 0, 0, 0, 0x20, 0})
+	bitmap, web, anim := read("rgb.bmp"), read("lossy.webp"), read("plain.gif")
+	patched := func(data []byte, at int, with ...byte) []byte {
+		return append(append(bytes.Clone(data[:at]), with...), data[at+len(with):]...)
+	}
+	canvas := []byte("RIFF\x16\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00\xff\x7f\x00\xff\x7f\x00")
 	for _, tc := range []struct {
 		name string
 		data []byte
@@ -159,6 +164,20 @@ func TestDecodeBadInput(t *testing.T) {
 		{"huge jpeg", grown, ErrTooLarge, "60000x60000"},
 		{"jpeg bomb", wide, ErrFormat, "8192x8192"},
 		{"png bomb", deep, ErrFormat, "8192x8192"},
+		{"webp start", web[:20], ErrFormat, "WebP"},
+		{"webp half", web[:len(web)/2], ErrFormat, "WebP"},
+		{"huge webp", canvas, ErrTooLarge, "32768x32768"},
+		{"huge webp frame", patched(web, 26, 0xff, 0x3f, 0xff, 0x3f), ErrTooLarge, "16383x16383"},
+		{"animated webp", read("broken/animated.webp"), ErrFormat, "animated"},
+		{"bmp half", bitmap[:len(bitmap)/2], ErrFormat, "23x17"},
+		{"huge bmp", patched(bitmap, 18, 0, 0, 1, 0, 0, 0, 1), ErrTooLarge, "65536x65536"},
+		{"bmp bomb", patched(bitmap, 18, 0, 0x20, 0, 0, 0, 0x20), ErrFormat, "8192x8192"},
+		{"compressed bmp", patched(bitmap, 30, 1), ErrFormat, "without compression"},
+		{"bmp of no pixels", patched(bitmap, 18, 0, 0, 0, 0, 0), ErrFormat, "without pixels"},
+		{"gif start", anim[:12], ErrFormat, "GIF"},
+		{"gif half", anim[:len(anim)/2], ErrFormat, "GIF"},
+		{"huge gif", patched(anim, 6, 0xff, 0xff, 0xff, 0xff), ErrTooLarge, "65535x65535"},
+		{"gif bomb", patched(anim, 6, 0, 0x20, 0, 0x20), ErrFormat, "8192x8192"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var f Frame
@@ -230,7 +249,8 @@ func TestFrameCheck(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, name := range []string{"tiny_5x4.jpg", "turned_6.jpg", "turned_6.png", "palette_clear.png", "cmyk.jpg", "broken/huge.png"} {
+	for _, name := range []string{"tiny_5x4.jpg", "turned_6.jpg", "turned_6.png", "palette_clear.png", "cmyk.jpg", "broken/huge.png",
+		"lossy.webp", "alpha.webp", "lossless.webp", "broken/animated.webp", "palette.bmp", "rgba.bmp", "part.gif", "several.gif"} {
 		data, err := os.ReadFile(filepath.Join(golden, name))
 		if err != nil {
 			f.Fatal(err)

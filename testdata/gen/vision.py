@@ -36,7 +36,7 @@ def crc(a):
     return zlib.crc32(np.ascontiguousarray(a).tobytes())
 
 
-# ---- camera: JPEG, PNG, AVI beside the pixels of cv2.imread
+# ---- camera: JPEG, PNG, WebP, BMP, GIF, AVI beside the pixels of cv2.imread
 
 def scene(w, h):
     """A gradient with coloured shapes: soft and hard edges in luma and chroma."""
@@ -98,6 +98,33 @@ def camera():
     p.convert("LA").save(f"{CAM}/gray_alpha.png")
     for n in ("rgb", "rgba", "gray", "rgb16", "gray16", "palette", "palette_clear", "bilevel", "gray_alpha"):
         golden(n + ".png")
+
+    for n, o in (("lossy", {"quality": 80}), ("lossless", {"lossless": True}), ("turned_6", {"exif": exif, "quality": 90})):
+        p.save(f"{CAM}/{n}.webp", **o)
+        golden(n + ".webp")
+    for w, h in ((45, 35), (64, 48), (1, 1), (2, 1), (1, 2), (4, 5), (5, 4), (17, 1)):
+        Image.fromarray(np.ascontiguousarray(picture(w, h, 9))).save(f"{CAM}/noise_{w}x{h}.webp", quality=40)
+        golden(f"noise_{w}x{h}.webp")
+    clear = Image.fromarray(np.ascontiguousarray(alpha[:, :, [2, 1, 0, 3]]))
+    clear.save(f"{CAM}/alpha.webp", quality=80)
+    clear.save(f"{CAM}/alpha_lossless.webp", lossless=True, exact=True)
+    p.save(f"{CAM}/broken/animated.webp", save_all=True, append_images=[p.rotate(90)])
+    for n, i in (("rgb", p), ("rgba", clear), ("palette", p.quantize(13)), ("bilevel", p.convert("1")), ("gray", p.convert("L"))):
+        i.save(f"{CAM}/{n}.bmp")
+        golden(n + ".bmp")
+    rows = open(f"{CAM}/rgb.bmp", "rb").read()  # from the top down: the same rows behind a negative height
+    open(f"{CAM}/topdown.bmp", "wb").write(rows[:22] + struct.pack("<i", -17) + rows[26:])
+    golden("topdown.bmp")
+    p.quantize(13).save(f"{CAM}/plain.gif")
+    p.quantize(13).save(f"{CAM}/clear.gif", transparency=3)
+    p.quantize(13).save(f"{CAM}/several.gif", save_all=True, append_images=[p.rotate(90).quantize(13)], interlace=1)
+    part = bytearray(open(f"{CAM}/plain.gif", "rb").read())  # a picture that covers a part of the screen
+    part[6:10], part[11] = struct.pack("<HH", 30, 25), 2
+    at = part.index(b"\x2c", 13 + 3 * 16)
+    part[at + 1:at + 5] = struct.pack("<HH", 4, 5)
+    open(f"{CAM}/part.gif", "wb").write(part)
+    for n in ("plain", "clear", "several", "part"):
+        golden(n + ".gif")
 
     w, h, n = 48, 32, 5
     v = cv2.VideoWriter(f"{CAM}/clip.avi", cv2.CAP_OPENCV_MJPEG, cv2.VideoWriter_fourcc(*"MJPG"), 10, (w, h))
