@@ -55,7 +55,7 @@ const (
 const (
 	minIRVersion = 3
 	minOpset     = 1
-	maxOpset     = 27
+	maxOpset     = 28
 )
 
 // Nodes, values and attributes take more memory than the few bytes that
