@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/edgecam/edgecam/internal/graph"
 	"github.com/edgecam/edgecam/internal/op"
@@ -11,17 +12,8 @@ import (
 // dynamicNode reports whether extents around a node are known only while it
 // runs.
 func dynamicNode(n *graph.Node) bool {
-	for _, v := range n.In {
-		if v != nil && v.Dynamic {
-			return true
-		}
-	}
-	for _, v := range n.Out {
-		if v != nil && v.Dynamic {
-			return true
-		}
-	}
-	return false
+	varies := func(v *graph.Value) bool { return v != nil && v.Dynamic }
+	return slices.ContainsFunc(n.In, varies) || slices.ContainsFunc(n.Out, varies)
 }
 
 // dynamicStep infers the actual extents before it evaluates. Memory is

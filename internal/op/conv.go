@@ -236,15 +236,13 @@ func (l *filter) hits(k, j0, n int) hit {
 // line returns the input line that kernel position k contributes to output
 // line o of axis a, or false for none.
 func (l *filter) line(a, o, k int) (int, bool) {
-	i := 0
+	i := o*l.Stride[a] - l.Begin[a] + k*l.Dilation[a]
 	if l.transposed {
 		t := o + l.Begin[a] - k*l.Dilation[a]
 		if t%l.Stride[a] != 0 {
 			return 0, false
 		}
 		i = t / l.Stride[a]
-	} else {
-		i = o*l.Stride[a] - l.Begin[a] + k*l.Dilation[a]
 	}
 	return i, i >= 0 && i < l.In[a]
 }

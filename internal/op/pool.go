@@ -220,7 +220,7 @@ func planes[T tensor.Element](pool any, g *Geometry, x *tensor.Tensor, out []*te
 			od, oh, ow := o/(g.Out[1]*g.Out[2]), o/g.Out[2]%g.Out[1], o%g.Out[2]
 			switch pool := pool.(type) {
 			case *MaxPool:
-				at := 0
+				var at int
 				v, at = maxWindowAt(plane, g, x.DType, od, oh, ow)
 				if index != nil {
 					index[p*n+o] = int64(p*size + pool.position(g, at))

@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/edgecam/edgecam/internal/graph"
 	"github.com/edgecam/edgecam/internal/tensor"
@@ -105,68 +106,33 @@ func (r *ResizeNHWC) Prepare(env *Env) ([]Step, error) {
 }
 
 // NHWC returns the machine form of a Resize of [N,C,H,W] to constant extents,
-// and false where it has none: more than two taps, other axes resized, or
-// positions outside the image.
+// and false where it has none: more than two neighbours, other axes resized,
+// or another element type.
 func (r *Resize) NHWC(in []*graph.Value) (*ResizeNHWC, bool) {
-	ts := make([]*tensor.Tensor, len(in))
-	for i, v := range in {
-		switch {
-		case v == nil:
-		case i == 0:
-			ts[i] = &tensor.Tensor{DType: v.Type.DType, Shape: v.Type.Shape}
-		case v.Const == nil:
-			return nil, false
-		default:
-			ts[i] = v.Const
-		}
-	}
 	x := in[0].Type
 	if len(x.Shape) != 4 || x.DType != tensor.Float32 {
 		return nil, false
 	}
-	p, err := r.plan(ts)
-	if err != nil || len(p.axes) > 2 || len(p.axes) == 0 {
+	for _, v := range in[1:] {
+		if v != nil && v.Const == nil {
+			return nil, false
+		}
+	}
+	t, ok := r.Neighbours(in)
+	if !ok || !t[0].same() || !t[1].same() {
 		return nil, false
 	}
-	z := &ResizeNHWC{}
-	ok := true
-	if len(p.axes) == 2 {
-		z.Y0, z.Y1, z.TY, ok = p.axes[0].lerp()
-	} else {
-		for i := range x.Shape[2] {
-			z.Y0, z.Y1, z.TY = append(z.Y0, i), append(z.Y1, i), append(z.TY, 0)
-		}
-	}
-	w := &p.axes[len(p.axes)-1]
-	var okX bool
-	z.X0, z.X1, z.TX, okX = w.lerp()
-	for _, t := range append(z.TY, z.TX...) {
-		z.Linear = z.Linear || t != 0
-	}
-	return z, ok && okX
+	z := &ResizeNHWC{Y0: t[2].I0, Y1: t[2].I1, TY: t[2].T, X0: t[3].I0, X1: t[3].I1, TX: t[3].T}
+	z.Linear = slices.ContainsFunc(slices.Concat(z.TY, z.TX), func(w float32) bool { return w != 0 })
+	return z, true
 }
 
-// lerp returns the table as pairs of inputs and the weight of the second.
-func (t *resizeTable) lerp() (a, b []int, w []float32, ok bool) {
-	if t.plain {
-		for i := range t.out {
-			a, b, w = append(a, i), append(b, i), append(w, 0)
+// same reports whether the axis stays as it is.
+func (n *Neighbours) same() bool {
+	for o, i := range n.I0 {
+		if i != o || n.T[o] != 0 {
+			return false
 		}
-		return a, b, w, true
 	}
-	if t.taps > 2 {
-		return nil, nil, nil, false
-	}
-	for i := range t.out {
-		first := int(t.index[i*t.taps])
-		second, weight := first, float32(0)
-		if t.taps == 2 && t.weight[i*2+1] != 0 {
-			second, weight = int(t.index[i*2+1]), float32(t.weight[i*2+1])
-		}
-		if first < 0 || second < 0 {
-			return nil, nil, nil, false
-		}
-		a, b, w = append(a, first), append(b, second), append(w, weight)
-	}
-	return a, b, w, true
+	return n.In == len(n.I0)
 }

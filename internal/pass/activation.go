@@ -263,10 +263,10 @@ func hardForms(s *simplifier, n *graph.Node) (*graph.Value, error) {
 		if ok && lo == 0 && near(k*hi, 1) {
 			z, p, q := affine(x, nil)
 			alpha, beta := float32(k*p), float32(k*q)
-			switch {
-			case b == nil:
+			switch b {
+			case nil:
 				return s.add(n, &op.Unary{Kind: op.HardSigmoid, Alpha: alpha, Beta: beta}, "HardSigmoid", z)
-			case b == z:
+			case z:
 				return s.add(n, &op.Unary{Kind: op.HardSwish, Alpha: alpha, Beta: beta}, "HardSwish", z)
 			}
 		}

@@ -276,10 +276,8 @@ func (l *lowerer) keep(n *graph.Node) error {
 // dynamic reports whether a node has data-dependent extents; such nodes keep
 // their operators and their order of axes.
 func dynamic(n *graph.Node) bool {
-	any := func(vs []*graph.Value) bool {
-		return slices.ContainsFunc(vs, func(v *graph.Value) bool { return v != nil && v.Dynamic })
-	}
-	return any(n.In) || any(n.Out)
+	varies := func(v *graph.Value) bool { return v != nil && v.Dynamic }
+	return slices.ContainsFunc(n.In, varies) || slices.ContainsFunc(n.Out, varies)
 }
 
 // node lowers one bound node.

@@ -96,8 +96,9 @@ func (l *lowerer) rearranged(n *graph.Node, fine, perm []int) error {
 
 // sliced views part of a value. Where no view can, it reports false.
 func (l *lowerer) sliced(in, out *graph.Value, starts, steps []int, shape tensor.Shape) (bool, error) {
-	w, ok := l.get(in).view, true
+	w := l.get(in).view
 	for a := range shape {
+		var ok bool
 		if w, ok = w.slice(a, starts[a], steps[a], shape[a]); !ok {
 			return false, nil
 		}
@@ -162,12 +163,13 @@ func (l *lowerer) gather(n *graph.Node, o *op.Gather) (bool, error) {
 	}
 	// The axis takes the shape of the indices.
 	axes := slices.Clone(w.axes[:axis])
-	for i := range idx.Shape {
-		if i == len(idx.Shape)-1 {
+	for i, d := range idx.Shape {
+		switch {
+		case i == len(idx.Shape)-1:
 			axes = append(axes, w.axes[axis])
-		} else if idx.Shape[i] != 1 {
+		case d != 1:
 			return false, nil
-		} else {
+		default:
 			axes = append(axes, nil)
 		}
 	}
