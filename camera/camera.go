@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
 	"math"
 	"time"
 )
@@ -48,11 +47,20 @@ var (
 // Format says how a frame's pixels lie in memory.
 type Format uint8
 
-// The pixel formats. Both have three bytes a pixel, without padding between
-// pixels.
+// The pixel formats.
 const (
-	RGB24 Format = iota // red, green, blue
-	BGR24               // blue, green, red, as OpenCV has them
+	RGB24 Format = iota // red, green, blue; three bytes a pixel
+	BGR24               // blue, green, red, as OpenCV has them; three bytes a pixel
+	GRAY8               // luma of the full range, 0 black and 255 white; one byte a pixel
+	// YUYV has four bytes Y0 Cb Y1 Cr for two pixels. A row of odd width ends
+	// with a whole group.
+	YUYV
+	// NV12 has Height rows of one byte Y a pixel and then, with the same stride,
+	// (Height+1)/2 rows with two bytes Cb Cr for each block of 2x2 pixels.
+	NV12
+
+	// mjpeg marks a frame that is still compressed; only sources and Live see it.
+	mjpeg Format = 255
 )
 
 // String returns the name of the format as FFmpeg spells it.
@@ -62,75 +70,108 @@ func (f Format) String() string {
 		return "rgb24"
 	case BGR24:
 		return "bgr24"
+	case GRAY8:
+		return "gray"
+	case YUYV:
+		return "yuyv422"
+	case NV12:
+		return "nv12"
+	case mjpeg:
+		return "mjpeg"
 	}
 	return fmt.Sprintf("format(%d)", uint8(f))
 }
 
-// Frame is one picture. Row y starts at Pix[y*Stride]; only the first 3*Width
-// bytes of a row are pixels.
+// row returns the bytes of a row of w pixels (of luma, for NV12), and the rows
+// of memory that h rows of pixels take.
+func (f Format) row(w, h int) (bytes, rows int) {
+	switch f {
+	case RGB24, BGR24:
+		return 3 * w, h
+	case GRAY8:
+		return w, h
+	case YUYV:
+		return (w + 1) / 2 * 4, h
+	case NV12:
+		return (w + 1) &^ 1, h + (h+1)/2
+	}
+	return 0, 0
+}
+
+// Frame is one picture. Row y starts at Pix[y*Stride]; what a row holds, Format
+// tells, and what follows in it is padding.
 type Frame struct {
 	Pix           []byte
 	Width, Height int
 	Stride        int // bytes from one row to the next
 	Format        Format
-	Source        string    // path of the image, or the source as it was opened for a video
-	Index         int       // number of the frame in a video, from 0; 0 for images
-	Time          time.Time // when the frame was captured; for files, when it was read
+	Source        string // path of the image, or the source as it was opened, without passwords
+	// Index is the number of the frame in a video, from 0; 0 for images. A live
+	// source counts the frames that it had to leave out too.
+	Index int
+	// Time is when the frame was captured, as near as the source tells, with a
+	// monotonic clock reading; for files, when it was read. time.Since gives the
+	// frame's age.
+	Time time.Time
 }
 
 // Check returns an error unless Pix holds Height rows of Width pixels.
 func (f *Frame) Check() error {
-	if f.Format > BGR24 {
+	if f.Format > NV12 {
 		return fmt.Errorf("camera: frame of %s: %w", f.Format, ErrFormat)
 	}
-	if f.Width < 1 || f.Height < 1 || f.Width > math.MaxInt/3 || f.Stride < 3*f.Width || f.Height-1 > (math.MaxInt-3*f.Width)/f.Stride ||
-		len(f.Pix) < (f.Height-1)*f.Stride+3*f.Width {
-		return fmt.Errorf("camera: frame of %dx%d with stride %d and %d bytes: %w", f.Width, f.Height, f.Stride, len(f.Pix), ErrFormat)
+	if f.Width >= 1 && f.Height >= 1 && f.Width <= math.MaxInt/4 && f.Height <= math.MaxInt/2 {
+		row, rows := f.Format.row(f.Width, f.Height)
+		if f.Stride >= row && rows-1 <= (math.MaxInt-row)/f.Stride && len(f.Pix) >= (rows-1)*f.Stride+row {
+			return nil
+		}
 	}
-	return nil
+	return fmt.Errorf("camera: %s frame of %dx%d with stride %d and %d bytes: %w", f.Format, f.Width, f.Height, f.Stride, len(f.Pix), ErrFormat)
 }
 
 // reset makes f a packed RGB frame of w x h pixels, reusing its memory.
-func (f *Frame) reset(w, h int) {
-	n := 3 * w * h
+func (f *Frame) reset(w, h int) { f.shape(w, h, RGB24) }
+
+// shape makes f a packed frame of w x h pixels, reusing its memory.
+func (f *Frame) shape(w, h int, format Format) {
+	row, rows := format.row(w, h)
+	f.Width, f.Height, f.Stride, f.Format = w, h, row, format
+	f.grow(row * rows)
+}
+
+// grow makes f.Pix n bytes long, reusing its memory.
+func (f *Frame) grow(n int) {
 	if cap(f.Pix) < n {
 		f.Pix = make([]byte, n)
 	}
-	f.Pix, f.Width, f.Height, f.Stride, f.Format = f.Pix[:n], w, h, 3*w, RGB24
+	f.Pix = f.Pix[:n]
 }
 
-// ToRGBA copies the pixels into dst, which it returns. A dst of another size,
-// or nil, is replaced by a new image.
-func (f *Frame) ToRGBA(dst *image.RGBA) *image.RGBA {
-	r := image.Rect(0, 0, f.Width, f.Height)
-	if dst == nil || dst.Rect != r {
-		dst = image.NewRGBA(r)
-	}
-	first, last := 0, 2
-	if f.Format == BGR24 {
-		first, last = 2, 0
-	}
-	for y := range f.Height {
-		src := f.Pix[y*f.Stride:][:3*f.Width]
-		out := dst.Pix[y*dst.Stride:][:4*f.Width]
-		for len(src) >= 3 && len(out) >= 4 {
-			out[0], out[1], out[2], out[3] = src[first], src[1], src[last], 0xff
-			src, out = src[3:], out[4:]
-		}
-	}
-	return dst
-}
-
-// Source gives frames one after the other. A Source is used by one goroutine
+// Source gives frames one after the other. A Source is read by one goroutine
 // at a time.
 type Source interface {
-	// Read fills f with the next frame, reusing f.Pix where it is large enough;
-	// it allocates nothing that f does not keep, apart from what a decoder needs.
+	// Read fills f with the next frame, in the format that the source has. It
+	// reuses f.Pix where that is large enough, or exchanges it for other memory,
+	// so a slice of f.Pix must not be kept over a Read; it allocates nothing that
+	// f does not keep, apart from what a decoder needs.
 	// At the end it returns io.EOF. After a *FrameError the next Read goes on
-	// with the next frame; any other error is final and is returned again.
+	// with the next frame, as it does after ctx has ended one; any other error is
+	// final and is returned again.
 	Read(ctx context.Context, f *Frame) error
-	// Close releases the source. A Read after it fails.
+	// Close releases the source. A Read after it fails. For a camera or a stream
+	// it may be called by another goroutine while a Read is under way, which it
+	// ends or waits for.
 	Close() error
+}
+
+// Backend returns what src reads through: v4l2, http, ffmpeg, rpicam, opencv,
+// test, image or avi. It is "" for sources of other packages that do not say it
+// by a method of this name.
+func Backend(src Source) string {
+	if s, ok := src.(interface{ Backend() string }); ok {
+		return s.Backend()
+	}
+	return ""
 }
 
 // Sized is implemented by sources that know how many frames there are.
