@@ -199,12 +199,15 @@ func (b *binder) bind() (*graph.Graph, error) {
 	for _, v := range old.Inits {
 		b.values[v] = graph.NewConst(v.Name, v.Const)
 	}
-	symbols := map[string]int{}
+	symbols := b.symbols()
 	for _, v := range old.Inputs {
 		if v.Const != nil {
 			// An initializer listed as an input is a constant, unless a value
 			// for it is given.
 			if t := b.opt.Values[v.Name]; t != nil {
+				if t.DType != v.Const.DType || !t.Shape.Equal(v.Const.Shape) {
+					return nil, fmt.Errorf("input %q is %v, the model wants %v: %w", v.Name, t.Type(), v.Const.Type(), ErrInput)
+				}
 				b.values[v] = graph.NewConst(v.Name, t)
 			} else {
 				b.values[v] = graph.NewConst(v.Name, v.Const)
@@ -244,16 +247,36 @@ func (b *binder) bind() (*graph.Graph, error) {
 	return b.new, nil
 }
 
+// wanted returns the shape that the caller gives an input, or nil.
+func (b *binder) wanted(v *graph.Value) []int {
+	if s, ok := b.opt.Shapes[v.Name]; ok {
+		return s
+	}
+	if t := b.opt.Values[v.Name]; t != nil {
+		return t.Shape
+	}
+	return nil
+}
+
+// symbols returns the extents that the given shapes assign to names, which
+// then hold for the other inputs, too.
+func (b *binder) symbols() map[string]int {
+	named := map[string]int{}
+	for _, v := range b.old.Inputs {
+		want := b.wanted(v)
+		for i, name := range v.Dims {
+			if _, known := named[name]; !known && name != "" && len(want) == len(v.Dims) {
+				named[name] = want[i]
+			}
+		}
+	}
+	return named
+}
+
 // input fixes the shape of one input.
 func (b *binder) input(v *graph.Value, symbols map[string]int) error {
 	t := tensor.Type{DType: v.Type.DType, Shape: v.Type.Shape.Clone()}
-	var want []int
-	given := b.opt.Values[v.Name]
-	if s, ok := b.opt.Shapes[v.Name]; ok {
-		want = s
-	} else if given != nil {
-		want = given.Shape
-	}
+	want, given := b.wanted(v), b.opt.Values[v.Name]
 	if given != nil && given.DType != t.DType {
 		return fmt.Errorf("input %q is %v, the model wants %s: %w", v.Name, given.Type(), declared(v), ErrInput)
 	}
@@ -293,6 +316,9 @@ func (b *binder) input(v *graph.Value, symbols map[string]int) error {
 	}
 	if err := t.Shape.Check(t.DType, b.opt.Limit); err != nil {
 		return fmt.Errorf("input %q: %w: %w", v.Name, err, ErrInput)
+	}
+	if given != nil && !given.Shape.Equal(t.Shape) {
+		return fmt.Errorf("input %q: the value is %v, the shape asked for %v: %w", v.Name, given.Type(), t.Shape, ErrInput)
 	}
 	nv := &graph.Value{Name: v.Name, Type: t, Dims: v.Dims}
 	b.new.Inputs = append(b.new.Inputs, nv)
