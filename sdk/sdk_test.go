@@ -230,7 +230,7 @@ func TestSessionErrors(t *testing.T) {
 		"unknown input":       {sdk.SessionConfig{Shapes: map[string][]int{"picture": {1, 3, 64, 64}}}, sdk.ErrInput},
 		"other size":          {sdk.SessionConfig{Shapes: map[string][]int{"images": {1, 3, 32, 32}}}, sdk.ErrInput},
 		"other rank":          {sdk.SessionConfig{Shapes: map[string][]int{"images": {3, 64, 64}}}, sdk.ErrInput},
-		"too little memory":   {sdk.SessionConfig{MemoryLimit: 60_000}, sdk.ErrMemory},
+		"too little memory":   {sdk.SessionConfig{MemoryLimit: 50_000}, sdk.ErrMemory},
 		"value of wrong type": {sdk.SessionConfig{Values: map[string]*sdk.Tensor{"images": {DType: sdk.Int64, Shape: []int{1}, Data: make([]byte, 8)}}}, sdk.ErrInput},
 	} {
 		s, err := m.NewSession(c.config)
