@@ -24,7 +24,7 @@ func ones(n int) []float32 {
 
 // gemmArgs returns a full tile of a rung with K elements for each of taps.
 func gemmArgs(s *kernels.Set, k, taps int) *ref.GemmF32 {
-	w := ones(ref.PackedGemmF32Len(k*taps, s.F32NR, s.F32NR))
+	w := ones((k*taps+1)*s.F32NR)
 	a := ones(s.F32MR * k)
 	offsets := make([]int32, s.F32MR*taps)
 	for i := range offsets {

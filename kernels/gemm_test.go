@@ -73,8 +73,13 @@ func layGemm(mem *memory, r *rand.Rand, c gemmCase, nr int) *gemmBuffers {
 	for i := range bias {
 		bias[i] = r.Float32()*2 - 1
 	}
-	b.w = mem.floats(ref.PackedGemmF32Len(c.k*taps, c.n, nr), c.at)
-	ref.PackGemmF32(b.w, func(int, int) float32 { return r.Float32()*2 - 1 }, bias, c.k*taps, c.n, nr)
+	weights := make([]float32, c.k*taps*c.n)
+	for i := range weights {
+		weights[i] = r.Float32()*2 - 1
+	}
+	packed := ref.PackGemmF32(ref.Matrix{Data: weights, Taps: 1, K: c.k * taps, N: c.n, Row: c.n, Col: 1}, bias, nr)
+	b.w = mem.floats(len(packed), c.at)
+	copy(b.w, packed)
 	rows := (c.m-1)*(c.n+cPad) + c.n
 	b.c = mem.floats(rows, c.at)
 	if c.residual {

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/edgecam/edgecam/internal/graph"
@@ -140,11 +141,11 @@ func New(g *graph.Graph, opt Options) (s *Session, err error) {
 		}
 		s.outputs[v.Name] = t
 	}
+	if err := s.prepareAll(); err != nil {
+		return nil, err
+	}
 	counted := map[*tensor.Tensor]bool{}
 	for _, n := range g.Nodes {
-		if err := s.prepare(n); err != nil {
-			return nil, fmt.Errorf("node %s: %w", n.Label(), err)
-		}
 		for _, v := range n.In {
 			if v != nil && v.Const != nil && !counted[v.Const] {
 				counted[v.Const] = true
@@ -181,45 +182,65 @@ func (s *Session) bound(vs []*graph.Value) []*tensor.Tensor {
 	return ts
 }
 
-// prepare appends the steps of a node.
-func (s *Session) prepare(n *graph.Node) error {
-	in, out := s.bound(n.In), s.bound(n.Out)
+// prepareAll prepares the nodes, on all processors since most of the work is
+// packing weights, and joins their steps in order.
+func (s *Session) prepareAll() error {
+	nodes := s.g.Nodes
+	steps, errs := make([][]step, len(nodes)), make([]error, len(nodes))
+	var next atomic.Int32
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(nodes)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(nodes); i = int(next.Add(1)) - 1 {
+				steps[i], errs[i] = s.prepare(nodes[i])
+			}
+		})
+	}
+	wg.Wait()
+	for i, n := range nodes {
+		if errs[i] != nil {
+			return fmt.Errorf("node %s: %w", n.Label(), errs[i])
+		}
+		s.steps = append(s.steps, steps[i]...)
+	}
+	return nil
+}
+
+// prepare returns the steps of a node.
+func (s *Session) prepare(n *graph.Node) (out []step, err error) {
+	defer recovered("preparing", &err)
+	ins, outs := s.bound(n.In), s.bound(n.Out)
 	if dynamicNode(n) {
-		s.steps = append(s.steps, newDynamicStep(n, in, out))
-		return nil
+		return []step{newDynamicStep(n, ins, outs)}, nil
 	}
 	if p, ok := n.Op.(op.Preparer); ok {
-		env := &op.Env{In: in, Out: out, Kernels: s.opt.Kernels, Threads: s.opt.Threads, Shared: s.opt.Cache.get, Scratch: s.scratchFor}
+		env := &op.Env{In: ins, Out: outs, Kernels: s.opt.Kernels, Threads: s.opt.Threads, Shared: s.opt.Cache.get, Scratch: s.scratchFor}
 		for _, v := range n.In {
 			env.Const = append(env.Const, v != nil && v.Const != nil)
 		}
 		steps, err := p.Prepare(env)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if steps != nil {
 			for _, st := range steps {
-				s.steps = append(s.steps, step{Step: st, node: n})
+				out = append(out, step{Step: st, node: n})
 			}
-			return nil
-		}
-	}
-	if o := n.Op; o != nil {
-		if _, ok := o.(*op.View); ok && out[0].Elems() > 0 && in[0].Elems() > 0 && &in[0].Data[0] == &out[0].Data[0] {
-			return nil
+			return out, nil
 		}
 	}
 	e, ok := n.Op.(op.Evaluator)
 	if !ok {
-		return fmt.Errorf("%T has no evaluation: %w", n.Op, op.ErrUnsupported)
+		return nil, fmt.Errorf("%T has no evaluation: %w", n.Op, op.ErrUnsupported)
 	}
-	s.steps = append(s.steps, step{Step: op.Step{Kernel: "reference", Tiles: 1}, node: n, eval: e, in: in, out: out})
-	return nil
+	return []step{{Step: op.Step{Kernel: "reference", Tiles: 1}, node: n, eval: e, in: ins, out: outs}}, nil
 }
 
 // scratchFor makes room for n bytes in every worker's scratch memory. The
 // handle is filled when all steps are prepared.
 func (s *Session) scratchFor(n int) *op.Scratch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.scratch.Stride = max(s.scratch.Stride, (n+63)&^63)
 	return &s.scratch
 }

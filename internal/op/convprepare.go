@@ -229,25 +229,16 @@ func sharedPanels(env *Env, s *convShape) [][]float32 {
 	w, b, nr := env.In[1], opt(env.In, 2), env.Kernels.F32NR
 	key := panelKey{"conv", dataKey(w), dataKey(b), nr, s.Group}
 	return env.Shared(key, func() any {
-		cin, taps, n := s.cin/s.Group, s.KH*s.KW, s.cout/s.Group
-		k := cin * taps
-		src := w.F32()
+		m := ref.Matrix{Taps: s.KH * s.KW, K: s.cin / s.Group, N: s.cout / s.Group}
+		m.Tap, m.Row, m.Col = 1, m.Taps, m.K*m.Taps
 		groups := make([][]float32, s.Group)
 		for g := range groups {
-			p := make([]float32, (n+nr-1)/nr*nr*(1+k))
-			for o := range n {
-				at := o/nr*nr*(1+k) + o%nr
-				if b != nil {
-					p[at] = b.F32()[g*n+o]
-				}
-				row := src[(g*n+o)*k : (g*n+o+1)*k]
-				for c := range cin {
-					for t := range taps {
-						p[at+(1+t*cin+c)*nr] = row[c*taps+t]
-					}
-				}
+			m.Data = w.F32()[g*m.N*m.Col:]
+			var bias []float32
+			if b != nil {
+				bias = b.F32()[g*m.N:]
 			}
-			groups[g] = p
+			groups[g] = ref.PackGemmF32(m, bias, nr)
 		}
 		return groups
 	}).([][]float32)
@@ -304,18 +295,15 @@ type convDepthwise struct {
 
 func prepareDepthwise(env *Env, s *convShape) []Step {
 	d := &convDepthwise{s: s, env: env, args: make([]ref.DwconvF32, env.Threads)}
-	taps, wide := s.KH*s.KW, (s.cin+15)/16*16
+	taps, wide := s.KH*s.KW, ref.DwconvWidth(s.cin)
 	w, b := env.In[1], opt(env.In, 2)
 	d.weights = env.Shared(panelKey{"depthwise", dataKey(w), dataKey(b), 16, s.Group}, func() any {
-		p := make([]float32, (1+taps)*wide)
-		for c := range s.cin {
-			if b != nil {
-				p[c] = b.F32()[c]
-			}
-			for t := range taps {
-				p[(1+t)*wide+c] = w.F32()[c*taps+t]
-			}
+		p := make([]float32, ref.PackedDwconvF32Len(taps, s.cin))
+		var bias []float32
+		if b != nil {
+			bias = b.F32()
 		}
+		ref.PackDwconvF32(p, func(t, c int) float32 { return w.F32()[c*taps+t] }, bias, taps, s.cin)
 		return p
 	}).([]float32)
 	d.offsets = sharedOffsets(env, s)

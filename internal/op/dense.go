@@ -163,18 +163,13 @@ func (d *dense) shared(b, bias *tensor.Tensor) []float32 {
 
 // pack fills the weights of panel i: K rows of NR columns, times alpha.
 func (d *dense) pack(b, panels []float32, i int) {
-	nr, alpha := d.env.Kernels.F32NR, float32(d.alpha)
-	src := b[i/d.cols*d.k*d.n+i%d.cols*nr*d.bCol:]
-	dst := panels[i*d.panelLen+nr : (i+1)*d.panelLen]
-	n := min(nr, d.n-i%d.cols*nr)
-	for k := range d.k {
-		row := dst[k*nr:][:n]
-		if d.bCol == 1 && alpha == 1 {
-			copy(row, src[k*d.bRow:])
-			continue
-		}
-		for j := range row {
-			row[j] = alpha * src[k*d.bRow+j*d.bCol]
+	m := ref.Matrix{Data: b[i/d.cols*d.k*d.n:], Taps: 1, K: d.k, N: d.n, Row: d.bRow, Col: d.bCol}
+	nr := d.env.Kernels.F32NR
+	panel := panels[i*d.panelLen : (i+1)*d.panelLen]
+	m.PackPanel(panel, i%d.cols, nr)
+	if alpha := float32(d.alpha); alpha != 1 {
+		for j := nr; j < len(panel); j++ {
+			panel[j] *= alpha
 		}
 	}
 }

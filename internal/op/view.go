@@ -29,6 +29,20 @@ func (v *View) Eval(in, out []*tensor.Tensor) error {
 	return nil
 }
 
+// Prepare implements Preparer: nothing is left to do where the planner placed
+// the output over the input.
+func (v *View) Prepare(env *Env) ([]Step, error) {
+	if sameStart(env.In[0], env.Out[0], 0) {
+		return []Step{}, nil
+	}
+	return nil, nil
+}
+
+// sameStart reports whether y starts at element i of x, or is empty.
+func sameStart(x, y *tensor.Tensor, i int) bool {
+	return y.Elems() == 0 || &x.Data[i*x.DType.Size()] == &y.Data[0]
+}
+
 // SliceLast is the machine form of a contiguous slice of the last axis, which
 // is a channel split: elements Start to Start+Len of every row. Where its
 // consumers accept a pitch the planner makes it a view of its input.
@@ -70,7 +84,7 @@ func (s *SliceLast) Eval(in, out []*tensor.Tensor) error {
 // Prepare implements Preparer: nothing is left to do for a view.
 func (s *SliceLast) Prepare(env *Env) ([]Step, error) {
 	x, y := env.In[0], env.Out[0]
-	if y.Elems() == 0 || &x.Data[s.Start*x.DType.Size()] == &y.Data[0] {
+	if sameStart(x, y, s.Start) {
 		return []Step{}, nil
 	}
 	run := func(_, _ int) { _ = s.Eval(env.In, env.Out) }

@@ -4,32 +4,67 @@ package ref
 // are padded to.
 const DwconvAlign = 16
 
-// PackedGemmF32Len returns the number of elements that PackGemmF32 fills.
-func PackedGemmF32Len(k, n, nr int) int { return (n + nr - 1) / nr * (k + 1) * nr }
+// Matrix tells where the weights of a product lie: row t·K+c, column j is
+// Data[t·Tap + c·Row + j·Col], for Taps taps of K rows each and N columns. A
+// plain matrix has one tap.
+type Matrix struct {
+	Data          []float32
+	Taps, K, N    int
+	Tap, Row, Col int
+}
 
-// PackGemmF32 lays out a matrix of k rows and n columns for tiles of nr
-// columns. dst becomes one panel for each nr columns: nr biases, then k rows
-// of nr weights, padded with zeros to the right. A nil bias means zeros. The
-// panel of column j starts at element j/nr·(k+1)·nr.
-//
-// w returns the weight of one row and column. For an implicit GEMM of T taps
-// over C channels k is T·C and row i is tap i/C, channel i%C.
-func PackGemmF32(dst []float32, w func(row, col int) float32, bias []float32, k, n, nr int) {
-	for n0 := 0; n0 < n; n0 += nr {
-		panel := dst[:(k+1)*nr]
-		dst = dst[len(panel):]
-		clear(panel)
-		cols := min(nr, n-n0)
-		if bias != nil {
-			copy(panel[:cols], bias[n0:])
+// PanelLen returns the elements of one panel of nr columns: nr biases and one
+// row of nr weights for each row of the matrix.
+func (m *Matrix) PanelLen(nr int) int { return (m.Taps*m.K + 1) * nr }
+
+// Panels returns the number of panels of nr columns.
+func (m *Matrix) Panels(nr int) int { return (m.N + nr - 1) / nr }
+
+// PackPanel lays out columns p·nr to p·nr+nr of the matrix for F32Gemm and
+// F32Igemm: its rows, padded with zeros to the right, behind the place of nr
+// biases, which is left as it is. dst is PanelLen elements.
+func (m *Matrix) PackPanel(dst []float32, p, nr int) {
+	n0 := p * nr
+	cols := min(nr, m.N-n0)
+	if cols < nr {
+		clear(dst[nr:])
+	}
+	if m.Col == 1 {
+		for i := range m.Taps * m.K {
+			copy(dst[(i+1)*nr:][:cols], m.Data[i/m.K*m.Tap+i%m.K*m.Row+n0:])
 		}
-		for i := range k {
-			row := panel[(i+1)*nr:]
+		return
+	}
+	// Columns are read along their rows, a few rows at a time, so that what is
+	// written stays in the cache.
+	const block = 64
+	for t := range m.Taps {
+		for c0 := 0; c0 < m.K; c0 += block {
+			rows := min(block, m.K-c0)
 			for j := range cols {
-				row[j] = w(i, n0+j)
+				from, to := t*m.Tap+c0*m.Row+(n0+j)*m.Col, (t*m.K+c0+1)*nr+j
+				for range rows {
+					dst[to] = m.Data[from]
+					from, to = from+m.Row, to+nr
+				}
 			}
 		}
 	}
+}
+
+// PackGemmF32 packs all panels of a matrix, one behind the other. A nil bias,
+// of N elements, means zeros.
+func PackGemmF32(m Matrix, bias []float32, nr int) []float32 {
+	size := m.PanelLen(nr)
+	dst := make([]float32, m.Panels(nr)*size)
+	for p := range m.Panels(nr) {
+		panel := dst[p*size : (p+1)*size]
+		if bias != nil {
+			copy(panel[:nr], bias[p*nr:m.N])
+		}
+		m.PackPanel(panel, p, nr)
+	}
+	return dst
 }
 
 // DwconvWidth returns the elements in one row of packed depthwise weights of

@@ -24,10 +24,11 @@ func gemmOperands(nr int) (a, w []float32) {
 	for i := range 15 {
 		a = append(a, float32(i-7))
 	}
-	w = make([]float32, PackedGemmF32Len(5, 6, nr))
-	b := func(k, n int) float32 { return float32((k*6+n)%7 - 3) }
-	PackGemmF32(w, b, []float32{0, 1, 2, 3, 4, 5}, 5, 6, nr)
-	return a, w
+	b := make([]float32, 30)
+	for i := range b {
+		b[i] = float32(i%7 - 3)
+	}
+	return a, PackGemmF32(Matrix{Data: b, Taps: 1, K: 5, N: 6, Row: 6, Col: 1}, []float32{0, 1, 2, 3, 4, 5}, nr)
 }
 
 func TestGemmPanels(t *testing.T) {
@@ -172,5 +173,42 @@ func TestBinary(t *testing.T) {
 	}
 	if sum := F32ExpSum(dst, []float32{1, 2, -inf}, 2); math.Abs(float64(sum)-1.3678794) > 1e-6 || dst[2] != 0 {
 		t.Errorf("ExpSum: got %v and %v, want 1.3678794", sum, dst)
+	}
+}
+
+// TestPackLayouts packs one matrix of 2 taps of 3 rows and 5 columns from
+// every order that its elements may lie in.
+func TestPackLayouts(t *testing.T) {
+	value := func(tap, row, col int) float32 { return float32(100*tap + 10*row + col + 1) }
+	bias := []float32{1, 2, 3, 4, 5}
+	for _, m := range []Matrix{
+		{Tap: 15, Row: 5, Col: 1},
+		{Tap: 3, Row: 1, Col: 6},
+		{Tap: 1, Row: 2, Col: 6},
+		{Tap: 5, Row: 10, Col: 1},
+	} {
+		m.Taps, m.K, m.N, m.Data = 2, 3, 5, make([]float32, 30)
+		for i := range 30 {
+			tap, row, col := i/15, i/5%3, i%5
+			m.Data[tap*m.Tap+row*m.Row+col*m.Col] = value(tap, row, col)
+		}
+		got := PackGemmF32(m, bias, 4)
+		if len(got) != 2*7*4 {
+			t.Fatalf("%d elements, want 2 panels of 7 rows of 4", len(got))
+		}
+		for i, v := range got {
+			panel, row, col := i/28, i/4%7, i%4+i/28*4
+			want := float32(0)
+			switch {
+			case col >= 5:
+			case row == 0:
+				want = bias[col]
+			default:
+				want = value((row-1)/3, (row-1)%3, col)
+			}
+			if v != want {
+				t.Errorf("strides %d %d %d: panel %d, row %d, column %d is %v, want %v", m.Tap, m.Row, m.Col, panel, row, col, v, want)
+			}
+		}
 	}
 }
