@@ -26,11 +26,12 @@ const parkAfter = 50 * time.Microsecond
 // pool is the one worker pool of the process. Its helpers serve one Run at a
 // time; a Run that finds them taken computes on its caller.
 //
-// Tiles are claimed from one word: a 24-bit epoch that names the step, the
-// number of its tiles, and the next tile. A helper that comes late finds
-// another epoch or no tile left, so it can never run a tile of a step that is
-// over; a helper that is not scheduled at all costs nothing, since the caller
-// claims tiles itself.
+// Tiles are claimed from one word: a 16-bit epoch that names the step, the
+// number of helpers that may take part, the number of tiles, and the next
+// tile. A helper that comes late finds another epoch or no tile left, so it can
+// never run a tile of a step that is over, nor one of a smaller crew than the
+// one it was woken for; a helper that is not scheduled at all costs nothing,
+// since the caller claims tiles itself.
 type pool struct {
 	owner   sync.Mutex // held by the Run that has the helpers
 	helpers []*helper
@@ -45,8 +46,10 @@ type pool struct {
 }
 
 const (
-	tileBits = 20
-	tileMask = 1<<tileBits - 1
+	tileBits   = 20
+	tileMask   = 1<<tileBits - 1
+	crewBits   = 8
+	maxHelpers = 1<<crewBits - 1
 )
 
 // helper is one goroutine of the pool.
@@ -70,6 +73,7 @@ func (p *pool) enter(threads int, noSpin bool) crew {
 	if threads <= 1 || !p.owner.TryLock() {
 		return crew{p: p, alone: true}
 	}
+	threads = min(threads, maxHelpers+1)
 	for len(p.helpers) < threads-1 {
 		h := &helper{id: len(p.helpers) + 1, wake: make(chan struct{}, 1)}
 		h.parked.Store(true)
@@ -118,8 +122,8 @@ func (c crew) run(s *op.Step) error {
 	p := c.p
 	p.done.Store(0)
 	p.step.Store(s)
-	p.epoch = (p.epoch + 1) & (1<<24 - 1)
-	p.word.Store(p.epoch<<(2*tileBits) | uint64(min(s.Tiles, tileMask))<<tileBits)
+	p.epoch++ // only its low bits are kept
+	p.word.Store((p.epoch<<crewBits|uint64(p.limit.Load()))<<(2*tileBits) | uint64(min(s.Tiles, tileMask))<<tileBits)
 	if !c.spin {
 		c.wake()
 	}
@@ -136,13 +140,13 @@ func (c crew) run(s *op.Step) error {
 	return nil
 }
 
-// work claims and computes tiles until none is left. It returns whether it
-// found any.
+// work claims and computes tiles until none is left for this worker. It
+// returns whether it found any.
 func (p *pool) work(worker int) (found bool) {
 	for {
 		w := p.word.Load()
 		tile, tiles := w&tileMask, w>>tileBits&tileMask
-		if tile >= tiles {
+		if tile >= tiles || worker > int(w>>(2*tileBits)&maxHelpers) {
 			return found
 		}
 		if !p.word.CompareAndSwap(w, w+1) {
@@ -177,19 +181,19 @@ func (p *pool) serve(h *helper) {
 		h.parked.Store(false)
 		idle, since := 0, time.Now()
 		for {
-			if int32(h.id) <= p.limit.Load() && p.work(h.id) {
+			if p.work(h.id) {
 				idle, since = 0, time.Now()
 				continue
 			}
 			idle++
-			if p.noSpin.Load() || idle%64 == 0 && !p.active.Load() && time.Since(since) > parkAfter {
+			if p.noSpin.Load() || idle%64 == 0 && !p.wanted(h) && time.Since(since) > parkAfter {
 				break
 			}
 			relax(idle)
 		}
 		h.parked.Store(true)
 		// A frame may have started between the last look and the store.
-		if p.active.Load() {
+		if p.wanted(h) {
 			select {
 			case h.wake <- struct{}{}:
 			default:
@@ -197,6 +201,9 @@ func (p *pool) serve(h *helper) {
 		}
 	}
 }
+
+// wanted reports whether a frame is under way that a helper takes part in.
+func (p *pool) wanted(h *helper) bool { return p.active.Load() && int32(h.id) <= p.limit.Load() }
 
 // relax waits a moment without giving up the processor, and now and then
 // lets other goroutines run.
