@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -346,8 +347,15 @@ func (s *Session) Profile() []StepTime {
 	ps := make([]StepTime, len(s.steps))
 	for i := range s.steps {
 		st := &s.steps[i]
-		ps[i] = StepTime{Node: st.node.Name, Op: st.node.Type, Kernel: st.Kernel, Time: st.time, Shape: st.node.Out[0].Type.Shape.String()}
-		if m, ok := st.node.Op.(op.Counter); ok {
+		ps[i] = StepTime{Node: st.node.Name, Op: st.node.Type, Kernel: st.Kernel, Time: st.time}
+		for _, v := range slices.Backward(st.node.Out) {
+			if v != nil {
+				ps[i].Shape = v.Type.Shape.String()
+			}
+		}
+		// Of the steps of a node, the last does the work; those before it
+		// prepare its input.
+		if m, ok := st.node.Op.(op.Counter); ok && (i+1 == len(s.steps) || s.steps[i+1].node != st.node) {
 			ps[i].MACs = m.MACs(st.node.In, st.node.Out)
 		}
 	}
