@@ -1,0 +1,365 @@
+//go:build gocv
+
+package camera
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"gocv.io/x/gocv"
+	"golang.org/x/sys/unix"
+)
+
+// Properties of VideoCapture that gocv has no name for; OpenCV takes them only
+// when it opens a source.
+const (
+	capOpenTimeout gocv.VideoCaptureProperties = 53 // CAP_PROP_OPEN_TIMEOUT_MSEC
+	capReadTimeout gocv.VideoCaptureProperties = 54 // CAP_PROP_READ_TIMEOUT_MSEC
+)
+
+// openCV opens t with OpenCV, each kind of target with the one backend that is
+// for it, so that no name is ever tried as a pipeline. The result is false for
+// what OpenCV cannot open and another source might, which then tries, or says
+// better why not. An error with true is final.
+func openCV(t target, o Options) (src Source, ok bool, err error) {
+	var s *cvSource
+	switch t.kind {
+	case videoTarget:
+		return openVideo(t)
+	case streamTarget:
+		return openStream(t, o)
+	case deviceTarget:
+		if len(t.controls) > 0 || t.format == "NV12" || t.format == "GRAY8" {
+			return nil, false, nil // OpenCV has no names for the controls and would convert the formats
+		}
+		s, ok = capture(t, "v4l2", t.path, gocv.VideoCaptureV4L2, deviceParams(t))
+	case csiTarget:
+		if pipeline, known := csiPipeline(t, isJetson("/proc/device-tree/compatible")); known {
+			return openPipeline(t, o, pipeline)
+		}
+	}
+	if !ok {
+		return nil, false, nil
+	}
+	return live(t, o, s), true, nil
+}
+
+func openVideo(t target) (Source, bool, error) {
+	if !has(gocv.VideoCaptureFFmpeg) {
+		return nil, false, nil
+	}
+	path, err := filepath.Abs(t.path)
+	if err != nil {
+		return nil, true, pathError(t.name, err)
+	}
+	// With file: FFmpeg cannot take a file's name for one of its protocols.
+	s, ok := capture(t, "ffmpeg", "file:"+path, gocv.VideoCaptureFFmpeg, timeouts(time.Minute, time.Minute))
+	if !ok {
+		return nil, true, fmt.Errorf("camera: %s: opencv/ffmpeg: %w: there is no video in it that FFmpeg can decode", t.name, ErrFormat)
+	}
+	if err := checkSize(int(s.capture.Get(gocv.VideoCaptureFrameWidth)), int(s.capture.Get(gocv.VideoCaptureFrameHeight))); err != nil {
+		_ = s.Close() // err is what matters
+		return nil, true, fmt.Errorf("camera: %s: opencv/ffmpeg: %w", t.name, err)
+	}
+	if n := s.capture.Get(gocv.VideoCaptureFrameCount); n > 0 && n < 1<<31 {
+		s.frames = int(n)
+	}
+	return s, true, nil
+}
+
+// openStream asks an RTSP server for an answer first: OpenCV says only that it
+// did not open, and a server that answers may take longer than one that hangs.
+func openStream(t target, o Options) (Source, bool, error) {
+	if !has(gocv.VideoCaptureFFmpeg) {
+		return nil, false, nil
+	}
+	open := o.timeout()
+	if strings.HasPrefix(t.uri, "rtsp://") {
+		if err := knock(t, o.timeout()); err != nil {
+			return nil, true, err
+		}
+		open *= 5
+	}
+	start := time.Now()
+	s, ok := capture(t, "ffmpeg", t.uri, gocv.VideoCaptureFFmpeg, timeouts(open, o.timeout()))
+	switch {
+	case ok:
+		return live(t, o, s), true, nil
+	case time.Since(start) >= open:
+		return nil, true, fmt.Errorf("camera: %s: opencv/ffmpeg: %w: no video within %v; a slower source needs a longer timeout", t.name, ErrLost, open)
+	}
+	return nil, true, fmt.Errorf("camera: %s: opencv/ffmpeg: %w: the server gives no video; check the path, the user and the password", t.name, ErrNotFound)
+}
+
+// openPipeline gives up on a camera that does not start, which GStreamer waits
+// for as long as it takes.
+func openPipeline(t target, o Options, pipeline string) (Source, bool, error) {
+	limit := 5 * o.timeout()
+	opened := make(chan *cvSource)
+	late := make(chan struct{})
+	go func() {
+		s, ok := capture(t, "gstreamer", pipeline, gocv.VideoCaptureGstreamer, nil)
+		if !ok {
+			s = nil
+		}
+		select {
+		case opened <- s:
+		case <-late:
+			if ok {
+				_ = s.Close() // nobody waits for it
+			}
+		}
+	}()
+	select {
+	case s := <-opened:
+		if s == nil {
+			return nil, false, nil
+		}
+		return live(t, o, s), true, nil
+	case <-time.After(limit):
+		close(late)
+		return nil, true, fmt.Errorf("camera: %s: opencv/gstreamer: %w: the camera does not start within %v; does another program use it?", t.name, ErrLost, limit)
+	}
+}
+
+// timeouts are the parameters for how long opening, and then each frame, may take.
+func timeouts(open, read time.Duration) []gocv.VideoCaptureProperties {
+	ms := func(d time.Duration) gocv.VideoCaptureProperties {
+		return gocv.VideoCaptureProperties(min(max(d.Milliseconds(), 1), 1<<31-1))
+	}
+	return []gocv.VideoCaptureProperties{capOpenTimeout, ms(open), capReadTimeout, ms(read)}
+}
+
+// deviceParams asks a device for format, size and rate; the format comes first,
+// because it decides about the others.
+func deviceParams(t target) []gocv.VideoCaptureProperties {
+	code := map[string]string{"YUYV": "YUYV", "MJPEG": "MJPG"}[t.format]
+	p := []gocv.VideoCaptureProperties{gocv.VideoCaptureConvertRGB, 1}
+	if code != "" {
+		p = append(p, gocv.VideoCaptureFOURCC, gocv.VideoCaptureProperties(code[0])|gocv.VideoCaptureProperties(code[1])<<8|
+			gocv.VideoCaptureProperties(code[2])<<16|gocv.VideoCaptureProperties(code[3])<<24)
+	}
+	if t.width > 0 {
+		p = append(p, gocv.VideoCaptureFrameWidth, gocv.VideoCaptureProperties(t.width), gocv.VideoCaptureFrameHeight, gocv.VideoCaptureProperties(t.height))
+	}
+	if t.rate > 0 {
+		p = append(p, gocv.VideoCaptureFPS, gocv.VideoCaptureProperties(max(1, int(t.rate+0.5))))
+	}
+	return p
+}
+
+// isJetson reports whether the board's device tree names an Nvidia Tegra.
+func isJetson(compatible string) bool {
+	b, err := os.ReadFile(compatible)
+	return err == nil && strings.Contains(string(b), "nvidia,tegra")
+}
+
+// csiPipeline returns the GStreamer pipeline of a board's camera, made of this
+// text and of checked numbers alone. It is false where there is none: on a
+// Raspberry Pi libcamerasrc knows cameras by path, not by number, so only the
+// first can be had.
+func csiPipeline(t target, jetson bool) (string, bool) {
+	caps := ""
+	if t.width > 0 {
+		caps += fmt.Sprintf(",width=%d,height=%d", t.width, t.height)
+	}
+	if t.rate > 0 {
+		caps += fmt.Sprintf(",framerate=%d/1000", int(t.rate*1000+0.5))
+	}
+	// The newest frame alone waits in the sink.
+	const end = " ! videoconvert ! video/x-raw,format=BGR ! appsink drop=true max-buffers=1 sync=false"
+	switch {
+	case t.format != "" && t.format != "NV12":
+		return "", false
+	case jetson:
+		return fmt.Sprintf("nvarguscamerasrc sensor-id=%d ! video/x-raw(memory:NVMM),format=NV12%s ! nvvidconv ! video/x-raw,format=BGRx", t.index, caps) + end, true
+	case t.index == 0:
+		return "libcamerasrc ! video/x-raw,format=NV12" + caps + end, true
+	}
+	return "", false
+}
+
+// has reports whether OpenCV was built with a backend.
+func has(api gocv.VideoCaptureAPI) bool { return gocv.VideoRegistry.HasBackend(api) }
+
+// cvSource reads through one backend of OpenCV.
+type cvSource struct {
+	name, backend string
+	file          bool // ends, rather than being lost
+	frames        int  // that the header promises, 0 if unknown
+	index         int  // of the next frame
+	err           error
+	capture       *gocv.VideoCapture
+	mat           gocv.Mat
+}
+
+// capture opens uri with one backend, and reports whether that went well. An
+// OpenCV before 4.10 refuses every parameter for GStreamer.
+func capture(t target, backend, uri string, api gocv.VideoCaptureAPI, params []gocv.VideoCaptureProperties) (*cvSource, bool) {
+	if !has(api) {
+		return nil, false
+	}
+	var vc *gocv.VideoCapture
+	var err error
+	if params == nil {
+		vc, err = gocv.VideoCaptureFileWithAPI(uri, api)
+	} else {
+		vc, err = gocv.VideoCaptureFileWithAPIParams(uri, api, params)
+	}
+	if err != nil { // it says no more than uri, and with it a password
+		_ = vc.Close()
+		return nil, false
+	}
+	return &cvSource{name: t.name, backend: "opencv/" + backend, file: t.kind == videoTarget, capture: vc, mat: gocv.NewMat()}, true
+}
+
+// Backend says what the source is read through.
+func (s *cvSource) Backend() string { return s.backend }
+
+func (s *cvSource) Len() int { return s.frames }
+
+// Read copies the frame once, from OpenCV's memory to f.
+func (s *cvSource) Read(ctx context.Context, f *Frame) error {
+	if s.err != nil {
+		return s.err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	switch ok := s.capture.Read(&s.mat) && !s.mat.Empty(); {
+	case ok:
+		s.err = s.take(f)
+	case !s.file:
+		s.err = fmt.Errorf("camera: %s: %s: %w: it gives no more frames", s.name, s.backend, ErrLost)
+	case s.index == 0:
+		s.err = fmt.Errorf("camera: %s: %s: %w: not one frame could be decoded", s.name, s.backend, ErrFormat)
+	default:
+		s.err = io.EOF
+	}
+	return s.err
+}
+
+// take makes f the frame that OpenCV holds.
+func (s *cvSource) take(f *Frame) error {
+	now := time.Now()
+	w, h, format := s.mat.Cols(), s.mat.Rows(), BGR24
+	switch s.mat.Type() {
+	case gocv.MatTypeCV8UC3:
+	case gocv.MatTypeCV8UC1:
+		format = GRAY8
+	default:
+		return fmt.Errorf("camera: %s: %s: frame %d: %w: pixels of OpenCV's type %d, want one or three channels of 8 bits",
+			s.name, s.backend, s.index, ErrFormat, s.mat.Type())
+	}
+	if err := checkSize(w, h); err != nil {
+		return fmt.Errorf("camera: %s: %s: frame %d: %w", s.name, s.backend, s.index, err)
+	}
+	pix, err := s.mat.DataPtrUint8()
+	if err != nil {
+		return fmt.Errorf("camera: %s: %s: frame %d: %w: %w", s.name, s.backend, s.index, ErrFormat, err)
+	}
+	f.shape(w, h, format)
+	copy(f.Pix, pix)
+	f.Source, f.Index, f.Time = s.name, s.index, now
+	if s.backend == "opencv/v4l2" {
+		f.Time = now.Add(-s.age())
+	}
+	s.index++
+	return nil
+}
+
+// age returns how long ago the driver stamped the frame, or 0 where its clock
+// is not the monotonic one.
+func (s *cvSource) age() time.Duration {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) != nil {
+		return 0
+	}
+	age := time.Duration(ts.Nano()) - time.Duration(s.capture.Get(gocv.VideoCapturePosMsec)*1e6)
+	if age < 0 || age > 10*time.Second {
+		return 0
+	}
+	return age
+}
+
+// Close frees OpenCV's memory.
+func (s *cvSource) Close() error {
+	if s.capture == nil {
+		return nil
+	}
+	s.err = errClosed
+	err := errors.Join(s.capture.Close(), s.mat.Close())
+	s.capture = nil
+	return err
+}
+
+// cvFeed reads a camera or a stream. OpenCV cannot be interrupted: by feed a
+// Read ends all the same.
+type cvFeed struct {
+	*feed
+	source *cvSource
+	once   sync.Once
+}
+
+func live(t target, o Options, s *cvSource) *cvFeed {
+	next := func(f *Frame) error { return s.Read(context.Background(), f) }
+	return &cvFeed{feed: newFeed(t, s.backend, o.timeout(), next, func() {}), source: s}
+}
+
+// Close waits as long as a frame may take, and leaves the rest to a goroutine
+// where OpenCV hangs for longer.
+func (s *cvFeed) Close() error {
+	var err error
+	s.once.Do(func() {
+		s.end()
+		free := func() error { <-s.done; return s.source.Close() }
+		select {
+		case <-s.done:
+			err = free()
+		case <-time.After(s.timeout):
+			go func() { _ = free() }()
+		}
+	})
+	return err
+}
+
+// knock sends an RTSP server the request that every one answers, and returns
+// why there was no answer. What the answer says is left to FFmpeg.
+//
+// Protocol: RFC 2326 section 10.1.
+func knock(t target, timeout time.Duration) error {
+	u, err := url.Parse(t.uri)
+	if err != nil {
+		return fmt.Errorf("camera: %s: %w", t.name, ErrSyntax)
+	}
+	port := cmp.Or(u.Port(), "554")
+	start := time.Now()
+	conn, err := net.DialTimeout("tcp", net.JoinHostPort(u.Hostname(), port), timeout)
+	var slow net.Error
+	if err == nil {
+		defer conn.Close()
+		_ = conn.SetDeadline(start.Add(timeout)) // a connection without deadlines fails by itself
+		u.User = nil
+		_, err = fmt.Fprintf(conn, "OPTIONS %s RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: edgecam\r\n\r\n", u)
+	}
+	if err == nil {
+		_, err = conn.Read(make([]byte, 1))
+	}
+	switch {
+	case errors.As(err, &slow) && slow.Timeout():
+		return fmt.Errorf("camera: %s: rtsp: %w: no answer within %v", t.name, ErrLost, timeout)
+	case err != nil:
+		return t.refused("rtsp", err)
+	}
+	return nil
+}
