@@ -42,10 +42,12 @@ const (
 // DetectorConfig says how a model's input is fed and its outputs are read.
 // The zero value works for a model whose outputs can be recognised.
 type DetectorConfig struct {
-	// Preset names the family of the model, one of Presets; "" recognises it
-	// from the shapes of its outputs, where that is unambiguous.
+	// Preset names the family of the model, one of Presets; "" takes it from
+	// the model's card, or recognises it from the shapes of its outputs, where
+	// that is unambiguous. A preset named here stands in for the card.
 	Preset string
-	// Labels names the classes; nil means those that the preset knows.
+	// Labels names the classes; nil means those of the model's card, or those
+	// that the preset knows.
 	Labels []string
 	// Classes keeps only detections with these labels; nil keeps all.
 	Classes []string
@@ -134,7 +136,11 @@ func (d *Detector) fit() error {
 	if len(in) != 1 || in[0].Type.DType != tensor.Float32 || len(in[0].Type.Shape) != 4 {
 		return fmt.Errorf("a detector has one float32 input of 4 axes, this model takes %s: %w", portList(in), ErrPreset)
 	}
-	shapes, err := d.model.Shapes(nil)
+	card, err := d.model.Card()
+	if err != nil {
+		return err
+	}
+	shapes, err := d.model.Shapes(cardShapes(card, in[0]))
 	if err != nil {
 		return err
 	}
@@ -158,13 +164,11 @@ func (d *Detector) fit() error {
 	for _, p := range s.Outputs() {
 		outs = append(outs, vision.Output{Name: p.Name, Shape: p.Type.Shape})
 	}
-	if d.config.Preset == "" {
-		d.preset, err = vision.Recognise(d.size[0], d.size[1], outs)
-	} else {
-		d.preset, err = vision.FindPreset(d.config.Preset)
-	}
-	if err != nil {
+	if d.preset, err = choosePreset(d.config.Preset, card, d.size[0], d.size[1], outs); err != nil {
 		return err
+	}
+	if d.config.Labels == nil && card != nil {
+		d.config.Labels = card.Labels
 	}
 	first, err := d.newLane(s)
 	if err != nil {

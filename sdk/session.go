@@ -34,7 +34,9 @@ type SessionConfig struct {
 // Session is a model made ready to run at fixed sizes. It serves one
 // goroutine at a time.
 type Session struct {
-	s *engine.Session
+	model  *Model
+	config SessionConfig
+	s      *engine.Session
 }
 
 // StepTime is one line of a profile: a step with its node, operator,
@@ -60,7 +62,22 @@ func (m *Model) NewSession(c SessionConfig) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", m.path, err)
 	}
-	return &Session{s}, nil
+	return &Session{m, c, s}, nil
+}
+
+// Replan makes the session run at other sizes: another batch, another
+// picture, or other Values. Tensors that Input and Output returned before are
+// no longer used. On an error the session stays as it was.
+func (s *Session) Replan(shapes map[string][]int, values map[string]*Tensor) error {
+	c := s.config
+	c.Shapes, c.Values = shapes, values
+	n, err := s.model.NewSession(c)
+	if err != nil {
+		return err
+	}
+	s.s.Close()
+	*s = *n
+	return nil
 }
 
 // Inputs lists the inputs with their sizes in this session.
