@@ -101,7 +101,9 @@ func TestReplan(t *testing.T) {
 	if err := s.Run(context.Background()); err != nil {
 		t.Errorf("after a refusal: %v", err)
 	}
-	if err := s.Replan(map[string][]int{"x": {4, 4}}, values); err != nil {
+	other := shape.Clone()
+	other.I64()[1] *= 2 // twice the batch, twice the elements
+	if err := s.Replan(map[string][]int{"x": {4, 4}}, map[string]*sdk.Tensor{"shape": other}); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.Input("x").Shape; !got.Equal([]int{4, 4}) {
