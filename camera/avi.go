@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
 	"time"
 )
@@ -30,6 +29,12 @@ type avi struct {
 	buf    []byte
 	err    error // final
 }
+
+// errCodec is the cause where only the codec stands in the way.
+var errCodec = errors.New("the AVI file holds video of the codec")
+
+// Backend says avi.
+func (a *avi) Backend() string { return "avi" }
 
 // newAVI reads the headers up to the first frame.
 func newAVI(r io.ReaderAt, size int64, name string) (*avi, error) {
@@ -69,8 +74,8 @@ func newAVI(r io.ReaderAt, size int64, name string) (*avi, error) {
 		a.skip(id, n)
 	}
 	if c := strings.ToUpper(codec); c != "MJPG" && c != "JPEG" && c != "AVRN" {
-		return nil, fmt.Errorf("camera: %s: %w: the AVI file holds %q video, only Motion JPEG is read; `ffmpeg -i IN -c:v mjpeg -q:v 3 -an out.avi` converts it",
-			name, ErrFormat, codec)
+		return nil, fmt.Errorf("camera: %s: %w: %w %q, only Motion JPEG is read; `ffmpeg -i IN -c:v mjpeg -q:v 3 -an out.avi` converts it",
+			name, ErrFormat, errCodec, codec)
 	}
 	if int64(length) <= size/8 { // a frame takes a chunk header at least
 		a.frames = int(length)
@@ -200,7 +205,7 @@ func (a *avi) next() error {
 }
 
 func (a *avi) Close() error {
-	a.err = fmt.Errorf("camera: read of a closed source: %w", fs.ErrClosed)
+	a.err = errClosed
 	a.buf = nil
 	if a.closer == nil {
 		return nil

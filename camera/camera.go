@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"time"
 )
@@ -43,6 +44,9 @@ var (
 	// file is larger than can be read.
 	ErrTooLarge = errors.New("picture too large")
 )
+
+// errClosed is what Read gives after Close.
+var errClosed = fmt.Errorf("camera: read of a closed source: %w", fs.ErrClosed)
 
 // Format says how a frame's pixels lie in memory.
 type Format uint8

@@ -37,6 +37,9 @@ type images struct {
 	err   error
 }
 
+// Backend says image.
+func (s *images) Backend() string { return "image" }
+
 func (s *images) Len() int { return len(s.paths) }
 
 func (s *images) Read(ctx context.Context, f *Frame) error {
@@ -91,7 +94,7 @@ func (s *images) load(path string) error {
 }
 
 func (s *images) Close() error {
-	s.err = fmt.Errorf("camera: read of a closed source: %w", fs.ErrClosed)
+	s.err = errClosed
 	s.buf = nil
 	return nil
 }

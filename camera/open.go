@@ -1,6 +1,8 @@
 package camera
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -67,13 +69,30 @@ func (o Options) Open(uri string) (Source, error) {
 	return nil, pathError(redact(uri), err)
 }
 
-// openLive opens a camera or a stream. In a build with the tag gocv OpenCV comes first.
+// openLive opens a camera, a stream or the scene.
 func (o Options) openLive(t target) (Source, error) {
+	if t.kind == sceneTarget {
+		return openScene(t)
+	}
+	if strings.HasPrefix(t.uri, "http") {
+		return o.openHTTP(t)
+	}
+	return o.openDecoder(t)
+}
+
+// openDecoder opens what OpenCV opens in a build with it, and what else is
+// opened through the operating system or another program.
+func (o Options) openDecoder(t target) (Source, error) {
 	if src, ok, err := openCV(t, o); ok {
 		return src, err
 	}
-	return nil, fmt.Errorf("camera: %s: %w: cameras and streams cannot be opened by this build; give an image, a folder, 'a glob' or a Motion JPEG AVI file",
-		t.name, ErrUnsupported)
+	switch t.kind {
+	case deviceTarget:
+		return openDevice(t, o)
+	case csiTarget:
+		return openCSI(t, o)
+	}
+	return openFFmpeg(t, o)
 }
 
 func (o Options) openFile(path string, size int64) (Source, error) {
@@ -92,19 +111,53 @@ func (o Options) openFile(path string, size int64) (Source, error) {
 	}
 	if n == len(head) && string(head[:4]) == "RIFF" && string(head[8:]) == "AVI " {
 		a, err := newAVI(f, size, path)
-		if err != nil {
-			f.Close()
+		if err == nil {
+			a.closer = f
+			return a, nil
+		}
+		f.Close()
+		if !errors.Is(err, errCodec) {
 			return nil, err
 		}
-		a.closer = f
-		return a, nil
+		return o.openVideo(path, err)
 	}
 	f.Close()
-	if sniff(head[:n]) == unknownKind {
-		return nil, fmt.Errorf("camera: %s: %w: neither JPEG, PNG nor AVI; `ffmpeg -i IN -c:v mjpeg -q:v 3 -an out.avi` converts other videos",
-			path, ErrFormat)
+	switch {
+	case sniff(head[:n]) != unknownKind:
+		return &images{paths: []string{path}}, nil
+	case isVideo(head[:n]):
+		return o.openVideo(path, nil)
 	}
-	return &images{paths: []string{path}}, nil
+	return nil, fmt.Errorf("camera: %s: %w: no image and no video that is known; `ffmpeg -i IN -c:v mjpeg -q:v 3 -an out.avi` converts a video", path, ErrFormat)
+}
+
+// openVideo leaves a video to a decoder for it. other is what to say where
+// there is none.
+func (o Options) openVideo(path string, other error) (Source, error) {
+	src, err := o.openDecoder(target{kind: videoTarget, name: path, path: path, index: -1})
+	if other != nil && errors.Is(err, ErrUnsupported) {
+		return nil, other
+	}
+	return src, err
+}
+
+// isVideo reports whether a file begins like a video of a usual kind. What does
+// not is never given to a decoder: some read text files as lists of others.
+func isVideo(head []byte) bool {
+	if len(head) < 12 {
+		return false
+	}
+	switch string(head[4:8]) {
+	case "ftyp", "moov", "mdat", "wide", "free", "skip": // MP4, QuickTime
+		return true
+	}
+	for _, magic := range []string{"\x1a\x45\xdf\xa3", "\x00\x00\x01\xba", "\x00\x00\x01\xb3", "\x00\x00\x00\x01", "\x00\x00\x01\x67", "FLV\x01",
+		"OggS", "\x30\x26\xb2\x75", "G@\x00", "G@\x11", "YUV4MPEG2 ", "DKIF"} { // Matroska, MPEG, H.264, FLV, Ogg, ASF, MPEG-TS, Y4M, IVF
+		if bytes.HasPrefix(head, []byte(magic)) {
+			return true
+		}
+	}
+	return false
 }
 
 // openFolder lists the images of a folder. Paths keep the folder as the caller

@@ -138,10 +138,10 @@ func TestOpenErrors(t *testing.T) {
 		{file("text.jpg", "hello"), ErrFormat, "text.jpg"},
 		{file("movie.mp4", "\x00\x00\x00\x18ftypmp42"), ErrFormat, "ffmpeg"},
 		{file("short.avi", "RIFF\x00\x00\x00\x00AVI "), ErrFormat, "without a video stream"},
-		{"0", ErrUnsupported, "0"},
-		{"/dev/null", ErrUnsupported, "/dev/null"},
-		{"csi:0", ErrUnsupported, "csi:0"},
-		{"rtsp://user:secret@host/stream", ErrUnsupported, "user"},
+		{"v4l2src ! videoconvert ! filesink location=x", ErrNotFound, "v4l2src !"},
+		{"rtspsrc location=rtsp://user:secret@host/ ! appsink", ErrNotFound, "user"},
+		{"ftp://user:secret@host/stream", ErrUnsupported, "user"},
+		{"http://user:sec/ret@host/stream", ErrSyntax, "user"},
 	} {
 		src, err := Open(tc.uri)
 		if src != nil || !errors.Is(err, tc.want) || !strings.Contains(fmt.Sprint(err), tc.text) {

@@ -181,11 +181,11 @@ func (t *target) set(key, value string) bool {
 	return false
 }
 
-// userinfo matches what stands between a scheme and the last @ of an authority,
-// also in text that is no valid URL; secret matches values that cameras take in
-// queries and paths.
+// userinfo matches a name and a password in front of a host, up to the last @
+// of a word, since people forget to escape one in a password; secret matches
+// values that cameras take in queries and paths.
 var (
-	userinfo = regexp.MustCompile(`(://[^:/?#@\s]*)(:[^/?#\s]*)?@`)
+	userinfo = regexp.MustCompile(`(://[^:/?#@\s]*):\S*@`)
 	secret   = regexp.MustCompile(`(?i)((?:pass|pwd|psw|token|secret|auth|key)[a-z]*=)[^&/;#\s]+`)
 )
 
