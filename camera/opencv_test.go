@@ -187,10 +187,10 @@ func TestOpenCVStream(t *testing.T) {
 		want   error // from Open
 		frames int   // at least
 	}{
-		{"stalls", rtspServer{frames: 60}, "", nil, 20},
-		{"closes", rtspServer{frames: 60, closes: true}, "", nil, 20},
-		{"password", rtspServer{frames: 60, user: secret}, "user:tiger@", nil, 20},
-		{"wrong password", rtspServer{frames: 60, user: secret}, "user:lion@", ErrNotFound, 0},
+		{"stalls", rtspServer{frames: 150}, "", nil, 20},
+		{"closes", rtspServer{frames: 150, closes: true}, "", nil, 20},
+		{"password", rtspServer{frames: 150, user: secret}, "user:tiger@", nil, 20},
+		{"wrong password", rtspServer{frames: 150, user: secret}, "user:lion@", ErrNotFound, 0},
 		{"answers once", rtspServer{silent: true}, "user:tiger@", ErrLost, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -242,6 +242,7 @@ func checkStream(t *testing.T, src Source, n int) {
 
 // TestOpenCVStalled is the server that accepts and never answers.
 func TestOpenCVStalled(t *testing.T) {
+	t.Parallel()
 	addr := listen(t, func(_ net.Conn, done <-chan struct{}) { <-done })
 	for _, uri := range []string{"rtsp://user:tiger@" + addr + "/s", "rtsps://user:tiger@" + addr + "/s", "http://user:tiger@" + addr + "/s"} {
 		within(t, 15*time.Second, func() {
@@ -266,6 +267,7 @@ func TestOpenCVStalled(t *testing.T) {
 // TestOpenCVFeed is a Motion JPEG stream that stalls, read by FFmpeg, and read
 // by one goroutine while another closes it.
 func TestOpenCVFeed(t *testing.T) {
+	t.Parallel()
 	addr := listen(t, func(conn net.Conn, done <-chan struct{}) {
 		fmt.Fprint(conn, "HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=b\r\n\r\n")
 		for i := range 40 {
@@ -372,6 +374,7 @@ func TestCSITemplate(t *testing.T) {
 // TestCSIStalled is a camera that starts and gives nothing, and one that never
 // starts.
 func TestCSIStalled(t *testing.T) {
+	t.Parallel()
 	camera := target{kind: csiTarget, name: "csi:0"}
 	text, _ := csiPipeline(camera, false)
 	for _, source := range []string{"videotestsrc is-live=true ! valve drop=true", "fakesrc is-live=true ! identity sleep-time=3600000000"} {
