@@ -9,7 +9,7 @@ const fewChannels = 4
 // channels last and the padding of columns in place. That suits first layers,
 // whose three channels would leave most of a tap's cost to its set-up.
 func (c *ConvNHWC) RowsFit(channels int) bool {
-	return c.Group == 1 && channels <= fewChannels && c.KW > 1 && c.DilW == 1
+	return c.Group == 1 && channels <= fewChannels && c.KW > 1 && c.DilW == 1 && c.PadL >= 0
 }
 
 func (s *convShape) fewChannels() bool { return s.RowsFit(s.cin) }

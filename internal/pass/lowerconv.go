@@ -108,6 +108,18 @@ func (l *lowerer) absorb(n *graph.Node, c *op.ConvNHWC, channels int) (out, res 
 	return out, res
 }
 
+// follow takes the activation on v into the node that makes it, and returns
+// it with the value that this node then produces.
+func (l *lowerer) follow(v *graph.Value, channels int) (op.Act, *graph.Value) {
+	if next := l.next[v]; l.uses[v] == 1 && !dynamic(next) && !l.done[next] {
+		if act, ok := activation(next, v, channels); ok {
+			l.done[next] = true
+			return act, next.Out[0]
+		}
+	}
+	return op.NoAct(), v
+}
+
 // residual returns the other operand of an addition to v, if it has the same
 // shape and is computed by now.
 func (l *lowerer) residual(n *graph.Node, v *graph.Value) *graph.Value {
