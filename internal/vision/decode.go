@@ -17,9 +17,11 @@ type Decoder struct {
 	size          []int // their numbers of elements
 	decode        func(d *Decoder, dst []Detection, data [][]float32, t Transform, minScore float32) []Detection
 	data          [][]float32
-	best          []float32 // fastestdet: highest class of each cell
+	best          []float32 // fastestdet, yolov8: highest class of each cell
 	arg           []int32   // and which one
 	priors        [][4]float32
+	anchors       int // scrfd: in each cell
+	proto         prototypes
 }
 
 // NewDecoder returns the decoder of preset p for a model whose input has width x
@@ -27,31 +29,12 @@ type Decoder struct {
 // is not read. Where they do not fit, the error says what p wants and wraps
 // ErrPreset.
 func NewDecoder(p Preset, width, height int, outs []Output) (*Decoder, error) {
+	if p.Task != Detect {
+		return nil, wrongTask(p, Detect)
+	}
 	d := &Decoder{preset: p, width: width, height: height}
-	var want string
-	switch p.Name {
-	case "fastestdet":
-		want = fmt.Sprintf("one output [1, 5+classes, %d, %d]", height/16, width/16)
-		d.fitFastestDet(outs)
-	case "yolox":
-		want = fmt.Sprintf("an output [1, %d, 5+classes]", d.cells())
-		d.fitRows(outs, d.cells(), (*Decoder).yolox)
-	case "yolov5":
-		want = fmt.Sprintf("an output [1, %d, 5+classes]", 3*d.cells())
-		d.fitRows(outs, 3*d.cells(), (*Decoder).yolov5)
-	case "yolov8", "yolo11":
-		want = fmt.Sprintf("one output [1, 4+classes, %d]", d.cells())
-		d.fitYOLOv8(outs)
-	case "nanodet":
-		want = "six outputs: class scores [1, cells, classes] and distances [1, cells, 32] for strides 8, 16 and 32"
-		d.fitNanoDet(outs)
-	case "ultraface":
-		want = fmt.Sprintf("scores [1, %d, 2] and boxes [1, %[1]d, 4]", d.countPriors())
-		d.fitUltraFace(outs)
-	case "yunet":
-		want = "outputs cls_S, obj_S, bbox_S and kps_S for strides S of 8, 16 and 32"
-		d.fitYuNet(outs)
-	default:
+	want := d.fit(outs)
+	if want == "" {
 		return nil, fmt.Errorf("vision: %w: %q; presets are %s", ErrPreset, p.Name, strings.Join(PresetNames(), ", "))
 	}
 	if d.decode == nil {
@@ -61,17 +44,82 @@ func NewDecoder(p Preset, width, height int, outs []Output) (*Decoder, error) {
 	return d, nil
 }
 
+// fit sets decode where the outputs are those of the preset, and says what these
+// are; nothing where there is no such preset.
+func (d *Decoder) fit(outs []Output) string {
+	switch d.preset.Name {
+	case "fastestdet":
+		d.fitFastestDet(outs)
+		return fmt.Sprintf("one output [1, 5+classes, %d, %d]", d.height/16, d.width/16)
+	case "yolox":
+		d.fitRows(outs, d.cells(), 0, (*Decoder).yolox)
+		return fmt.Sprintf("an output [1, %d, 5+classes]", d.cells())
+	case "yolov5":
+		d.fitPrototypes(outs)
+		d.fitRows(outs, 3*d.cells(), d.proto.n, (*Decoder).yolov5)
+		return fmt.Sprintf("an output [1, %d, 5+classes], or 32 more with prototypes [1, 32, %d, %d]", 3*d.cells(), d.height/4, d.width/4)
+	case "yolov8", "yolo11":
+		d.fitYOLOv8(outs)
+		return fmt.Sprintf("one output [1, 4+classes, %d], or 32 more with prototypes [1, 32, %d, %d]", d.cells(), d.height/4, d.width/4)
+	case "nanodet":
+		d.fitNanoDet(outs)
+		return "six outputs: class scores [1, cells, classes] and distances [1, cells, 32] for strides 8, 16 and 32"
+	case "nanodet-plus":
+		d.fitNanoDetPlus(outs)
+		return fmt.Sprintf("an output [1, %d, classes+32]", d.cellsPlus())
+	case "ultraface":
+		d.fitUltraFace(outs)
+		return fmt.Sprintf("scores [1, %d, 2] and boxes [1, %[1]d, 4]", d.countPriors())
+	case "yunet":
+		d.fitYuNet(outs)
+		return "outputs cls_S, obj_S, bbox_S and kps_S for strides S of 8, 16 and 32"
+	case "scrfd":
+		d.fitSCRFD(outs)
+		return "for strides 8, 16 and 32 outputs of one or two rows a cell: scores [rows, 1], distances [rows, 4] and, or not, points [rows, 10]"
+	case "centernet":
+		d.fitCenterNet(outs)
+		return fmt.Sprintf("outputs hm [1, classes, %d, %d], wh [1, 2, %[1]d, %d] and, or not, reg of wh's shape", d.height/4, d.width/4)
+	case "detr", "rtdetr":
+		d.fitDETR(outs)
+		return "outputs logits [1, queries, classes] (detr: and one for no object) and pred_boxes [1, queries, 4]"
+	}
+	return ""
+}
+
+// wrongTask is the error of a preset whose decoder is another one.
+func wrongTask(p Preset, want Task) error {
+	var names []string
+	for i := range presets {
+		if presets[i].Task == want {
+			names = append(names, presets[i].Name)
+		}
+	}
+	return fmt.Errorf("vision: %w: preset %s is there to %s; presets to %s are %s", ErrPreset, p.Name, p.Task, want, strings.Join(names, ", "))
+}
+
 // Recognise finds the preset that fits a model's input size and the names and
 // shapes of its outputs. Where none fits, or more than one, the error lists the
 // presets and wraps ErrPreset. YOLOv8 and YOLO11 are decoded alike and are
-// recognised as yolov8.
+// recognised as yolov8. A row of 1000 scores is taken for imagenet, and scores of
+// two classes for each pixel of the input for segment; other classifiers and
+// segmenters differ too much in what they are fed. DETR and RT-DETR look alike
+// and must be named.
 func Recognise(width, height int, outs []Output) (Preset, error) {
 	var fit []Preset
 	for _, p := range presets {
-		if p.Name == "yolo11" {
-			continue
+		ok := false
+		switch p.Task {
+		case Detect:
+			_, err := NewDecoder(p, width, height, outs)
+			ok = err == nil && p.Name != "yolo11"
+		case Classify:
+			c, err := NewClassifier(p, outs)
+			ok = err == nil && len(outs) == 1 && c.Classes() == 1000
+		case Segment:
+			s, err := NewSegmenter(p, width, height, outs)
+			ok = err == nil && len(outs) == 1 && s.Classes() == 2 && s.maskW == width && s.maskH == height
 		}
-		if _, err := NewDecoder(p, width, height, outs); err == nil {
+		if ok {
 			fit = append(fit, p)
 		}
 	}
@@ -167,7 +215,7 @@ func add(dst []Detection, class int, score float32, box Box) []Detection {
 		return append(dst, Detection{Class: class, Score: score, Box: box})
 	}
 	dst = dst[:n+1]
-	dst[n] = Detection{Class: class, Score: score, Box: box, Landmarks: dst[n].Landmarks[:0]}
+	dst[n] = Detection{Class: class, Score: score, Box: box, Landmarks: dst[n].Landmarks[:0]} // and no mask
 	return dst
 }
 

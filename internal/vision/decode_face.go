@@ -165,3 +165,76 @@ func (d *Decoder) yunet(dst []Detection, data [][]float32, t Transform, minScore
 	}
 	return dst
 }
+
+// fitSCRFD tells the outputs of a stride apart by their number of rows and their
+// width.
+func (d *Decoder) fitSCRFD(outs []Output) {
+	for _, anchors := range []int{2, 1} {
+		d.use, d.size = nil, nil
+		parts := 3
+		for _, s := range strides {
+			n := (d.width / s) * (d.height / s) * anchors
+			at := [3]int{-1, -1, -1} // scores, distances, points
+			for i := range outs {
+				switch width, ok := rows(outs[i].Shape, n); {
+				case ok && width == 1:
+					at[0] = i
+				case ok && width == 4:
+					at[1] = i
+				case ok && width == 10:
+					at[2] = i
+				}
+			}
+			if at[2] < 0 {
+				parts = 2
+			}
+			for _, i := range at[:parts] {
+				if i >= 0 {
+					d.take(outs, i)
+				}
+			}
+		}
+		if len(d.use) == len(outs) && len(outs) == parts*len(strides) {
+			d.classes, d.anchors = 1, anchors
+			d.decode = (*Decoder).scrfd
+			return
+		}
+	}
+}
+
+// scrfd decodes, for each stride and each anchor of a cell, a score, the distances
+// left, top, right and bottom from the cell's corner, in strides, and five points
+// from there: left eye, right eye, nose, left and right corner of the mouth, as
+// the picture shows them.
+//
+// Guo and others, "Sample and Computation Redistribution for Efficient Face
+// Detection", 2021, and its reference code.
+func (d *Decoder) scrfd(dst []Detection, data [][]float32, t Transform, minScore float32) []Detection {
+	parts := len(data) / len(strides)
+	for k, s := range strides {
+		scores, boxes := data[parts*k], data[parts*k+1]
+		stride := float64(s)
+		columns := d.width / s
+		for i, score := range scores {
+			if !(score > minScore) {
+				continue
+			}
+			cell := i / d.anchors
+			x, y := float64(cell%columns)*stride, float64(cell/columns)*stride
+			b := boxes[4*i:][:4]
+			box, ok := t.box(x-float64(b[0])*stride, y-float64(b[1])*stride, x+float64(b[2])*stride, y+float64(b[3])*stride)
+			if !ok {
+				continue
+			}
+			dst = add(dst, 0, score, box)
+			if parts < 3 {
+				continue
+			}
+			landmarks := &dst[len(dst)-1].Landmarks
+			for p := data[3*k+2][10*i:][:10]; len(p) > 0; p = p[2:] {
+				*landmarks = append(*landmarks, t.point(x+float64(p[0])*stride, y+float64(p[1])*stride))
+			}
+		}
+	}
+	return dst
+}

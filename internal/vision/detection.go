@@ -1,12 +1,16 @@
-// Package vision turns frames into the tensors that detectors read, and the
-// tensors that they write into boxes on the frame.
+// Package vision turns frames into the tensors that models read, and the tensors
+// that they write into boxes, classes and masks of the frame.
 //
-// It does the arithmetic of OpenCV and of the models' own documentation: resize,
-// letterbox, normalisation, decoding of boxes, suppression of overlaps, drawing.
+// It does the arithmetic of OpenCV, of Pillow and of the models' own
+// documentation: resize, letterbox, normalisation, decoding, suppression of
+// overlaps, drawing.
 // It does not run models, does not read files and knows nothing of engines.
 package vision
 
-import "math"
+import (
+	"image"
+	"math"
+)
 
 // Point is a position in frame pixels. The centre of the first pixel is at 0.5.
 type Point struct{ X, Y float32 }
@@ -27,13 +31,44 @@ type Detection struct {
 	Score     float32
 	Box       Box
 	Landmarks []Point // points of the object, such as eyes, nose and corners of the mouth; nil for most models
+	Mask      *Mask   // the object's pixels, 1, in its box; nil unless Decoder.Masks was called
+
+	row int // of the model's output, for Decoder.Masks
 }
 
-// Output is one output tensor of a model, dense and in row-major order.
+// Mask is small numbers for the pixels of a part of the frame: classes, or 1 for
+// what belongs to an object and 0 for the rest.
+type Mask struct {
+	Rect image.Rectangle // in frame pixels
+	Pix  []uint8         // row by row, without padding
+}
+
+// At returns the number of a pixel of the frame, 0 outside Rect.
+func (m *Mask) At(x, y int) uint8 {
+	if !(image.Point{X: x, Y: y}).In(m.Rect) {
+		return 0
+	}
+	return m.Pix[(y-m.Rect.Min.Y)*m.Rect.Dx()+x-m.Rect.Min.X]
+}
+
+// reset makes m a mask of r, reusing its memory, whose contents stay.
+func (m *Mask) reset(r image.Rectangle) {
+	n := r.Dx() * r.Dy()
+	if cap(m.Pix) < n {
+		m.Pix = make([]uint8, n)
+	}
+	m.Rect, m.Pix = r, m.Pix[:n]
+}
+
+// Output is one output tensor of a model, dense and in row-major order. Its
+// elements are in one of the slices, the others are nil.
 type Output struct {
 	Name  string
 	Shape []int
 	Data  []float32
+	I64   []int64
+	I32   []int32
+	U8    []uint8
 }
 
 // Transform says where the frame lies in a model's input: a point x of the frame
@@ -50,6 +85,11 @@ func (t *Transform) box(x0, y0, x1, y1 float64) (Box, bool) {
 	sum := float64(b.X0) + float64(b.Y0) + float64(b.X1) + float64(b.Y1)
 	return b, !math.IsNaN(sum) && !math.IsInf(sum, 0)
 }
+
+// inputX and inputY return where the centre of a pixel of the frame lies in the
+// input.
+func (t *Transform) inputX(x int) float64 { return float64((float64(x)+0.5)*t.ScaleX) + t.OffsetX }
+func (t *Transform) inputY(y int) float64 { return float64((float64(y)+0.5)*t.ScaleY) + t.OffsetY }
 
 // point maps a point in input pixels to the frame.
 func (t *Transform) point(x, y float64) Point {

@@ -16,17 +16,18 @@ const (
 	NHWC               // the channels of a pixel together
 )
 
-// Preprocessor turns frames of any size into the input of a model: resized,
-// letterboxed and normalised. It is used by one goroutine at a time.
+// Preprocessor turns frames of any size and format into the input of a model in
+// one pass: converted to three channels as camera.Frame.ToRGBA does, resized,
+// letterboxed or cropped, and normalised. The result is bit for bit that of the
+// steps one after the other. It is used by one goroutine at a time.
 type Preprocessor struct {
+	preset        Preset
 	width, height int
 	layout        Layout
-	place         Placement
 	pad           [3]float32
 	value         [3][256]float32 // input value of each byte, by channel
-	bgr           bool
 	resize        Resizer
-	line          []byte
+	shrink        shrinker
 }
 
 // NewPreprocessor returns a Preprocessor for a model's input of width x height
@@ -35,7 +36,10 @@ func NewPreprocessor(p Preset, width, height int, layout Layout) (*Preprocessor,
 	if width < 1 || height < 1 || width > 1<<15 || height > 1<<15 {
 		return nil, fmt.Errorf("vision: preset %s: input of %dx%d pixels: want 1 to 32768 a side", p.Name, width, height)
 	}
-	pre := &Preprocessor{width: width, height: height, layout: layout, place: p.Place, bgr: p.BGR, line: make([]byte, 3*width)}
+	if p.Place == CropCentre && (p.Crop < 1 || p.Resize < p.Crop) {
+		return nil, fmt.Errorf("vision: preset %s: a crop of %d pixels from %d", p.Name, p.Crop, p.Resize)
+	}
+	pre := &Preprocessor{preset: p, width: width, height: height, layout: layout}
 	for c := range pre.value {
 		for v := range pre.value[c] {
 			pre.value[c][v] = float32((float64(v) - p.Mean[c]) / p.Std[c])
@@ -58,96 +62,96 @@ func (p *Preprocessor) Preprocess(dst []float32, f *camera.Frame) (Transform, er
 	if len(dst) != p.Len() {
 		return Transform{}, fmt.Errorf("vision: preprocessing: input of %d elements, want 3x%dx%d", len(dst), p.height, p.width)
 	}
+	if p.preset.Place == CropCentre {
+		return p.crop(dst, f), nil
+	}
 	w, h := p.width, p.height
 	t := Transform{ScaleX: float64(w) / float64(f.Width), ScaleY: float64(h) / float64(f.Height)}
 	left, top := 0, 0
-	if p.place != Stretch {
+	if p.preset.Place != Stretch {
 		r := min(t.ScaleX, t.ScaleY)
 		t.ScaleX, t.ScaleY = r, r
 		w = min(p.width, max(1, int(math.RoundToEven(float64(f.Width)*r))))
 		h = min(p.height, max(1, int(math.RoundToEven(float64(f.Height)*r))))
-		if p.place == LetterboxCentre {
+		if p.preset.Place == LetterboxCentre {
 			left, top = (p.width-w)/2, (p.height-h)/2
 			t.OffsetX, t.OffsetY = float64(left), float64(top)
 		}
 	}
-	p.resize.Fit(f.Width, f.Height, w, h)
-	p.resize.Restart()
-	if p.layout == NHWC {
-		p.fillNHWC(dst, f, left, top, w, h)
-	} else {
-		p.fillNCHW(dst, f, left, top, w, h)
+	p.resize.Start(f, w, h)
+	for y := range p.height {
+		if y < top || y >= top+h {
+			p.border(dst, 0, p.width, y)
+			continue
+		}
+		p.border(dst, 0, left, y)
+		p.put(dst, p.resize.row(y-top), f, left, y)
+		p.border(dst, left+w, p.width, y)
 	}
 	return t, nil
 }
 
-// order returns the places of the input's first and last channel in a pixel of f.
-func (p *Preprocessor) order(f *camera.Frame) (first, last int) {
-	if p.bgr != (f.Format == camera.BGR24) {
-		return 2, 0
+// crop fills the input from the middle of f: the side that limits becomes
+// Resize pixels for Crop of the input, the other one in proportion, rounded down,
+// and so are the offsets.
+func (p *Preprocessor) crop(dst []float32, f *camera.Frame) Transform {
+	w, h := p.width*p.preset.Resize/p.preset.Crop, p.height*p.preset.Resize/p.preset.Crop
+	if f.Width*p.height < f.Height*p.width {
+		h = max(p.height, int(int64(w)*int64(f.Height)/int64(f.Width)))
+	} else {
+		w = max(p.width, int(int64(h)*int64(f.Width)/int64(f.Height)))
 	}
-	return 0, 2
+	left, top := (w-p.width)/2, (h-p.height)/2
+	p.shrink.start(f, w, h, left, top, p.width, p.height)
+	for y := range p.height {
+		p.put(dst, p.shrink.row(y), f, 0, y)
+	}
+	return Transform{
+		ScaleX: float64(w) / float64(f.Width), ScaleY: float64(h) / float64(f.Height),
+		OffsetX: -float64(left), OffsetY: -float64(top),
+	}
 }
 
-func (p *Preprocessor) fillNCHW(dst []float32, f *camera.Frame, left, top, w, h int) {
-	plane := p.width * p.height
-	channel := [3]int{1: 1} // of each byte of a pixel
-	channel[0], channel[2] = p.order(f)
-	value := [3]*[256]float32{&p.value[channel[0]], &p.value[1], &p.value[channel[2]]}
-	for c := range 3 {
-		d := dst[c*plane:][:plane]
-		fill(d[:top*p.width], p.pad[c])
-		fill(d[(top+h)*p.width:], p.pad[c])
+// place returns where channel c of the pixel (x, y) is, and the distance of the
+// next pixel.
+func (p *Preprocessor) place(c, x, y int) (at, step int) {
+	if p.layout == NHWC {
+		return 3*(y*p.width+x) + c, 3
 	}
-	for y := range h {
-		p.resize.Row(p.line, f.Pix, f.Stride, y)
-		var part [3][]float32
-		for i, c := range channel {
-			d := dst[c*plane+(top+y)*p.width:][:p.width]
-			fill(d[:left], p.pad[c])
-			fill(d[left+w:], p.pad[c])
-			part[i] = d[left : left+w]
+	return (c*p.height+y)*p.width + x, 1
+}
+
+// put writes pixels of f from (x, y) on.
+func (p *Preprocessor) put(dst []float32, px []uint64, f *camera.Frame, x, y int) {
+	first, last := 0, 2 // channels of the input that the first and last of a pixel are
+	if p.preset.BGR != (f.Format == camera.BGR24) {
+		first, last = 2, 0
+	}
+	i, step := p.place(first, x, y)
+	j, _ := p.place(1, x, y)
+	k, _ := p.place(last, x, y)
+	a, b, c := &p.value[first], &p.value[1], &p.value[last]
+	if step == 1 {
+		d0 := dst[i:][:len(px)]
+		d1, d2 := dst[j:][:len(px)], dst[k:][:len(px)]
+		for n, v := range px {
+			d0[n], d1[n], d2[n] = a[byte(v)], b[byte(v>>lane)], c[byte(v>>(2*lane))]
 		}
-		d0 := part[0]
-		d1, d2, src := part[1][:len(d0)], part[2][:len(d0)], p.line[:3*w]
-		for x := range d0 {
-			if len(src) < 3 {
-				break
-			}
-			d0[x], d1[x], d2[x] = value[0][src[0]], value[1][src[1]], value[2][src[2]]
-			src = src[3:]
+		return
+	}
+	for _, v := range px {
+		dst[i], dst[j], dst[k] = a[byte(v)], b[byte(v>>lane)], c[byte(v>>(2*lane))]
+		i, j, k = i+step, j+step, k+step
+	}
+}
+
+// border pads the pixels [x0, x1) of row y.
+func (p *Preprocessor) border(dst []float32, x0, x1, y int) {
+	for c, v := range p.pad {
+		at, step := p.place(c, x0, y)
+		for range x1 - x0 {
+			dst[at] = v
+			at += step
 		}
-	}
-}
-
-func (p *Preprocessor) fillNHWC(dst []float32, f *camera.Frame, left, top, w, h int) {
-	row := 3 * p.width
-	first, last := p.order(f)
-	p.fillPixels(dst[:top*row])
-	p.fillPixels(dst[(top+h)*row:])
-	for y := range h {
-		p.resize.Row(p.line, f.Pix, f.Stride, y)
-		d := dst[(top+y)*row:][:row]
-		p.fillPixels(d[:3*left])
-		p.fillPixels(d[3*(left+w):])
-		d = d[3*left : 3*(left+w)]
-		src := p.line[:3*w]
-		for len(d) >= 3 && len(src) >= 3 {
-			d[0], d[1], d[2] = p.value[0][src[first]], p.value[1][src[1]], p.value[2][src[last]]
-			d, src = d[3:], src[3:]
-		}
-	}
-}
-
-func (p *Preprocessor) fillPixels(d []float32) {
-	for len(d) >= 3 {
-		d[0], d[1], d[2] = p.pad[0], p.pad[1], p.pad[2]
-		d = d[3:]
-	}
-}
-
-func fill(d []float32, v float32) {
-	for i := range d {
-		d[i] = v
 	}
 }

@@ -3,6 +3,7 @@ package vision
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -18,26 +19,61 @@ const (
 	Stretch          Placement = iota // fill the input
 	LetterboxTopLeft                  // scale to fit, at the upper left
 	LetterboxCentre                   // scale to fit, in the middle
+	CropCentre                        // scale to cover, antialiased as Pillow does it, and cut out of the middle
 )
 
-// Preset says how a family of detectors wants its input and gives its boxes.
+// Task is what a model is for.
+type Task uint8
+
+// The tasks. Each has a decoder of its own.
+const (
+	Detect   Task = iota // boxes; see Decoder
+	Classify             // one class for a picture; see Classifier
+	Segment              // a class for each pixel; see Segmenter
+)
+
+// String returns the word of the command line and of model cards.
+func (t Task) String() string {
+	switch t {
+	case Detect:
+		return "detect"
+	case Classify:
+		return "classify"
+	case Segment:
+		return "segment"
+	}
+	return fmt.Sprintf("task(%d)", uint8(t))
+}
+
+// Preset says how a family of models wants its input and gives its results.
 // The input value of a channel c is (byte - Mean[c]) / Std[c].
 type Preset struct {
 	Name      string
+	Task      Task
 	BGR       bool // channels are blue, green, red; otherwise red, green, blue
 	Place     Placement
 	Pad       byte       // around a letterboxed frame, before normalisation
+	Resize    int        // of CropCentre: what the short side becomes,
+	Crop      int        // and how much of it a square input gets; other inputs in proportion
 	Mean, Std [3]float64 // in the order of the channels
 	Face      bool       // the one class is a face
+	Unique    bool       // each object has one box, so that there is nothing to suppress
+	// Logits says that a classifier's outputs need a softmax to become
+	// probabilities. A model that ends in one is read with Logits false.
+	Logits bool
 }
 
 var (
 	none  = [3]float64{0, 0, 0}
 	unit  = [3]float64{1, 1, 1}
 	by255 = [3]float64{255, 255, 255}
+
+	// ImageNet's mean and deviation, red first, as torchvision has them.
+	imagenetMean = [3]float64{0.485 * 255, 0.456 * 255, 0.406 * 255}
+	imagenetStd  = [3]float64{0.229 * 255, 0.224 * 255, 0.225 * 255}
 )
 
-// presets is the table of detectors. Sources: the documentation of each model;
+// presets is the table of models. Sources: the documentation of each model;
 // see the decoders for the layout of the outputs.
 var presets = [...]Preset{
 	{Name: "fastestdet", BGR: true, Place: Stretch, Mean: none, Std: by255},
@@ -48,6 +84,16 @@ var presets = [...]Preset{
 	{Name: "yolov5", Place: LetterboxCentre, Pad: 114, Mean: none, Std: by255},
 	{Name: "yolov8", Place: LetterboxCentre, Pad: 114, Mean: none, Std: by255},
 	{Name: "yolo11", Place: LetterboxCentre, Pad: 114, Mean: none, Std: by255},
+	{Name: "nanodet-plus", BGR: true, Place: Stretch, Mean: [3]float64{103.53, 116.28, 123.675}, Std: [3]float64{57.375, 57.12, 58.395}},
+	{Name: "scrfd", Place: LetterboxTopLeft, Mean: [3]float64{127.5, 127.5, 127.5}, Std: [3]float64{128, 128, 128}, Face: true},
+	{Name: "centernet", BGR: true, Place: LetterboxCentre, Unique: true,
+		Mean: [3]float64{0.40789654 * 255, 0.44719302 * 255, 0.47026115 * 255}, Std: [3]float64{0.28863828 * 255, 0.27408164 * 255, 0.27809835 * 255}},
+	{Name: "detr", Place: Stretch, Mean: imagenetMean, Std: imagenetStd, Unique: true},
+	{Name: "rtdetr", Place: Stretch, Mean: none, Std: by255, Unique: true},
+	{Name: "imagenet", Task: Classify, Place: CropCentre, Resize: 256, Crop: 224, Mean: imagenetMean, Std: imagenetStd, Logits: true},
+	// SINet divides by 255 once more after the deviation.
+	{Name: "segment", Task: Segment, BGR: true, Place: Stretch,
+		Mean: [3]float64{102.89, 111.25, 126.91}, Std: [3]float64{62.93 * 255, 62.82 * 255, 66.36 * 255}},
 }
 
 // PresetNames returns the names of the presets in the order of the table.
@@ -71,22 +117,42 @@ func FindPreset(name string) (Preset, error) {
 }
 
 // Labels returns the labels of a model of that many classes that carries none of
-// its own: COCO's for 80, "person" for one, "face" for a face detector, and
-// otherwise "class 0", "class 1" and so on. The caller owns the slice.
+// its own: COCO's for 80, and for 91 by the numbers of its annotations; "person"
+// for one; "face" for a face detector; for a segmenter, "background" and
+// "person" for two and Pascal VOC's for 21; and otherwise "class 0", "class 1"
+// and so on. The caller owns the slice.
 func (p *Preset) Labels(classes int) []string {
 	switch {
-	case p.Face && classes == 1:
+	case p.Task == Segment && classes == 2:
+		return []string{"background", "person"}
+	case p.Task == Segment && classes == len(vocLabels):
+		return append([]string(nil), vocLabels[:]...)
+	case p.Task == Detect && p.Face && classes == 1:
 		return []string{"face"}
-	case classes == 1:
+	case p.Task == Detect && classes == 1:
 		return []string{"person"}
-	case classes == len(cocoLabels):
+	case p.Task == Detect && classes == len(cocoLabels):
 		return append([]string(nil), cocoLabels[:]...)
 	}
 	labels := make([]string, classes)
+	next := 0
 	for i := range labels {
 		labels[i] = fmt.Sprintf("class %d", i)
+		if p.Task == Detect && classes == 91 && !slices.Contains(cocoGaps[:], i) {
+			labels[i] = cocoLabels[next]
+			next++
+		}
 	}
 	return labels
+}
+
+// cocoGaps are the numbers up to 90 that COCO's annotations do not use.
+var cocoGaps = [...]int{0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
+
+// vocLabels are the classes of Pascal VOC, after the background.
+var vocLabels = [21]string{
+	"background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog", "horse",
+	"motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 }
 
 // cocoLabels are the 80 classes of COCO, spelled as in the names file that

@@ -3,6 +3,7 @@ package vision
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"image"
 	"math"
 	"slices"
@@ -32,6 +33,14 @@ func TestRecognise(t *testing.T) {
 			out("d", 1, 169, classes), out("e", 1, 676, 32), out("f", 1, 2704, classes),
 		}
 	}
+	scrfd := func(anchors int, widths ...int) (outs []Output) {
+		for _, w := range widths {
+			for _, cells := range []int{6400, 1600, 400} {
+				outs = append(outs, out(fmt.Sprint(len(outs)), 1, cells*anchors, w))
+			}
+		}
+		return outs
+	}
 	for _, tc := range []struct {
 		name          string
 		width, height int
@@ -53,8 +62,19 @@ func TestRecognise(t *testing.T) {
 		{"UltraFace 640", 640, 480, []Output{out("boxes", 1, 17640, 4), out("scores", 1, 17640, 2)}, "ultraface", 1, "face"},
 		{"YuNet", 320, 320, yunet(1600, 400, 100), "yunet", 1, "face"},
 		{"YuNet wide", 640, 320, yunet(3200, 800, 200), "yunet", 1, "face"},
-		{"classifier", 224, 224, []Output{out("logits", 1, 1000)}, "", 0, ""},
-		{"segmentation", 320, 320, []Output{out("Softmax/1", 1, 2, 320, 320)}, "", 0, ""},
+		{"NanoDet-Plus", 416, 416, []Output{out("output", 1, 3598, 112)}, "nanodet-plus", 80, "person"},
+		{"NanoDet-Plus 320", 320, 320, []Output{out("output", 1, 2125, 33)}, "nanodet-plus", 1, "person"},
+		{"SCRFD", 640, 640, scrfd(2, 1, 4, 10), "scrfd", 1, "face"},
+		{"SCRFD of one anchor", 640, 640, scrfd(1, 1, 4, 10), "scrfd", 1, "face"},
+		{"SCRFD without points", 640, 640, scrfd(2, 1, 4), "scrfd", 1, "face"},
+		{"CenterNet", 512, 512, []Output{out("hm", 1, 80, 128, 128), out("wh", 1, 2, 128, 128), out("reg", 1, 2, 128, 128)}, "centernet", 80, "person"},
+		{"CenterNet by order", 512, 512, []Output{out("537", 1, 80, 128, 128), out("540", 1, 2, 128, 128), out("543", 1, 2, 128, 128)}, "centernet", 80, "person"},
+		{"CenterNet by name", 512, 256, []Output{out("reg", 1, 2, 64, 128), out("wh", 1, 2, 64, 128), out("hm", 1, 2, 64, 128)}, "centernet", 2, "class 0"},
+		{"YOLOv8 with prototypes", 640, 640, []Output{out("output0", 1, 116, 8400), out("output1", 1, 32, 160, 160)}, "yolov8", 80, "person"},
+		{"YOLOv5 with prototypes", 640, 640, []Output{out("output0", 1, 25200, 117), out("output1", 1, 32, 160, 160)}, "yolov5", 80, "person"},
+		{"DETR", 640, 640, []Output{out("logits", 1, 100, 92), out("pred_boxes", 1, 100, 4)}, "", 0, ""},
+		{"heads of CenterNet's shape in another order", 512, 512, []Output{out("a", 1, 2, 128, 128), out("b", 1, 80, 128, 128)}, "", 0, ""},
+		{"classifier of 10", 32, 32, []Output{out("logits", 1, 10)}, "", 0, ""},
 		{"segmentation of many classes", 320, 320, []Output{out("x", 1, 21, 320, 320)}, "", 0, ""},
 		{"NanoDet of 32 classes", 416, 416, nanodet(32), "", 0, ""},
 		{"other size", 320, 320, []Output{out("output", 1, 3549, 85)}, "", 0, ""},
@@ -82,6 +102,21 @@ func TestRecognise(t *testing.T) {
 				t.Errorf("labels %v", labels)
 			}
 		})
+	}
+}
+
+func TestRecogniseTasks(t *testing.T) {
+	for _, c := range []struct {
+		width, height int
+		out           Output
+		want          string
+	}{
+		{224, 224, out("logits", 1, 1000), "imagenet"},
+		{320, 320, out("Softmax/1", 1, 2, 320, 320), "segment"},
+	} {
+		if p, err := Recognise(c.width, c.height, []Output{c.out}); err != nil || p.Name != c.want {
+			t.Errorf("%q, %v", p.Name, err)
+		}
 	}
 }
 

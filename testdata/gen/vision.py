@@ -163,6 +163,17 @@ def letterbox(img, W, H, pad, centre):
     return out, r, left, top
 
 
+IMAGENET = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+
+
+def normal(x, mean, std):
+    """(x/255 - mean) / std, in the order of operations that one table of bytes has."""
+    mean, std = np.array(mean), np.array(std)
+    out = (x - mean * 255) / (std * 255)
+    assert abs(out - (x / 255 - mean) / std).max() < 1e-6
+    return out
+
+
 def tensor(preset, rgb, W, H):
     bgr = np.ascontiguousarray(rgb[:, :, ::-1])
     if preset == "fastestdet":
@@ -175,15 +186,51 @@ def tensor(preset, rgb, W, H):
         return (cv2.resize(rgb, (W, H)) - 127.0) / 128
     if preset == "yunet":
         return letterbox(bgr, W, H, 0, False)[0]
+    if preset == "nanodet-plus":
+        return (cv2.resize(bgr, (W, H)) - np.array([103.53, 116.28, 123.675])) / np.array([57.375, 57.12, 58.395])
+    if preset == "scrfd":
+        return (letterbox(rgb, W, H, 0, False)[0] - 127.5) / 128
+    if preset == "centernet":
+        return normal(letterbox(bgr, W, H, 0, True)[0], [0.40789654, 0.44719302, 0.47026115], [0.28863828, 0.27408164, 0.27809835])
+    if preset == "detr":
+        return normal(cv2.resize(rgb, (W, H)), *IMAGENET)
+    if preset == "rtdetr":
+        return cv2.resize(rgb, (W, H)) / 255.0
+    if preset == "segment":
+        x, m, s = cv2.resize(bgr, (W, H)), np.array([102.89, 111.25, 126.91]), np.array([62.93, 62.82, 66.36])
+        out = (x - m) / (s * 255)
+        assert abs(out - ((x - m) / s) / 255).max() < 1e-7
+        return out
+    if preset == "imagenet":  # torchvision's Resize(256), CenterCrop(224), for other inputs in proportion, offsets rounded down.
+        # Pillow 13 may begin with the rows where a picture becomes much flatter; with its aspect kept, and before 13 always, it begins with the columns.
+        h, w = rgb.shape[:2]
+        if w * H < h * W:
+            nw = W * 256 // 224
+            nh = max(H, nw * h // w)
+        else:
+            nh = H * 256 // 224
+            nw = max(W, nh * w // h)
+        big = np.asarray(Image.fromarray(np.ascontiguousarray(rgb)).resize((nw, nh), Image.Resampling.BILINEAR))
+        top, left = (nh - H) // 2, (nw - W) // 2
+        return normal(big[top:top + H, left:left + W], *IMAGENET)
     return letterbox(rgb, W, H, 114, True)[0] / 255.0  # yolov5, yolov8
 
 
 def preprocess_cases():
     out = []
-    for k, p in enumerate(("fastestdet", "yolox", "nanodet", "ultraface", "yunet", "yolov5", "yolov8")):
+
+    def case(p, w, h, W, H, seed):
+        x = tensor(p, picture(w, h, seed), W, H)
+        out.append({"preset": p, "frame": [w, h], "input": [W, H], "seed": seed,
+                    "nchw": crc(x.transpose(2, 0, 1).astype(np.float32)), "nhwc": crc(x.astype(np.float32))})
+
+    for k, p in enumerate(("fastestdet", "yolox", "nanodet", "ultraface", "yunet", "yolov5", "yolov8",
+                           "nanodet-plus", "scrfd", "centernet", "detr", "rtdetr", "segment", "imagenet")):
         for i, (w, h) in enumerate(((50, 37), (31, 60), (32, 32), (64, 64), (120, 9), (17, 17))):
-            x = tensor(p, picture(w, h, 500 + 10 * k + i), 32, 32)
-            out.append({"preset": p, "frame": [w, h], "nchw": crc(x.transpose(2, 0, 1).astype(np.float32)), "nhwc": crc(x.astype(np.float32))})
+            case(p, w, h, 32, 32, 500 + 10 * k + i)
+    for i, (w, h, W, H) in enumerate(((320, 240, 224, 224), (241, 400, 224, 224), (100, 75, 224, 224), (90, 90, 40, 24), (60, 90, 24, 40), (36, 36, 32, 32),
+                                      (1, 50, 8, 8), (50, 1, 8, 8), (1, 1, 7, 7))):
+        case("imagenet", w, h, W, H, 800 + i)
     return out
 
 
@@ -271,8 +318,116 @@ def decode_cases():
     db, bx = out("boxes", (1, len(prior), 4), 81, -4, 3)
     bx = bx.astype(np.float64)
     c, wh = bx[:, :2] * 0.1 * prior[:, 2:] + prior[:, :2], np.exp(bx[:, 2:] * 0.2) * prior[:, 2:]
+    more_cases(case, out, w, h, W, H)
     case("ultraface", [ds, db], np.concatenate([c - wh / 2, c + wh / 2], 1) * [w, h, w, h], sc[:, 1], np.zeros(len(sc), int))
     return cases
+
+
+def corners(cx, cy, w, h):
+    return np.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], -1)
+
+
+def more_cases(case, out, w, h, W, H):
+    r = min(W / w, H / h)
+    bins = lambda t: (lambda e: (e / e.sum(-1, keepdims=True) * np.arange(8)).sum(-1))(np.exp(t.reshape(-1, 4, 8).astype(np.float64)))
+    # NanoDet-Plus: nanodet_plus_head.py, centre priors x*stride, y*stride
+    g = np.concatenate([g * s for s, g in grids(W, H, (8, 16, 32, 64))])
+    st = np.concatenate([np.full(len(g), s) for s, g in grids(W, H, (8, 16, 32, 64))])[:, None]
+    d, o = out("output", (1, len(g), 5 + 32), 90, 0, 0.4)
+    dist = bins(o[:, 5:]) * st
+    case("nanodet-plus", [d], np.concatenate([g - dist[:, :2], g + dist[:, 2:]], 1) * [w / W, h / H, w / W, h / H], o[:, :5].max(1), o[:, :5].argmax(1))
+    # SCRFD: two anchors a cell, distance2bbox and distance2kps of the reference code
+    outs, B, S, P = [], [], [], []
+    for k, (s, g) in enumerate(grids(W, H)):
+        c = np.repeat(g * s, 2, 0)
+        (d1, sc), (d2, bb), (d3, kp) = (out(f"s{s}", (1, len(c), 1), 100 + k, 0, 0.6), out(f"b{s}", (1, len(c), 4), 110 + k, 0, 3), out(f"k{s}", (1, len(c), 10), 120 + k, -2, 2))
+        bb, kp = bb.astype(np.float64) * s, kp.astype(np.float64) * s
+        B.append(np.concatenate([c - bb[:, :2], c + bb[:, 2:]], 1) / r)
+        P.append((np.tile(c, 5) + kp) / r)
+        S.append(sc.ravel())
+        outs.append([d1, d2, d3])
+    S = np.concatenate(S)
+    case("scrfd", [o[k] for k in range(3) for o in outs], np.concatenate(B), S, np.zeros(len(S), int), np.concatenate(P))
+    case("scrfd", [o[k] for k in range(2) for o in outs], np.concatenate(B), S, np.zeros(len(S), int))
+    # CenterNet: sigmoid, peaks by max pooling 3x3, centre + offset, times the stride 4
+    off = np.array([(W - round(w * r)) // 2, (H - round(h * r)) // 2] * 2)
+    gx, gy = np.meshgrid(np.arange(W // 4), np.arange(H // 4))
+    for lo, hi, seed, heads in ((-6, 2, 130, 3), (0, 1, 140, 3), (-6, 2, 150, 2)):
+        (d1, hm), (d2, wh), (d3, reg) = out("hm", (1, 3, H // 4, W // 4), seed, lo, hi), out("wh", (1, 2, H // 4, W // 4), seed + 1, 0, 9), out("reg", (1, 2, H // 4, W // 4), seed + 2, 0, 1)
+        score = (sig(hm.astype(np.float64)) if lo < 0 else hm).astype(np.float32)
+        pad = np.pad(hm, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
+        top = np.max([pad[:, y:y + H // 4, x:x + W // 4] for y in range(3) for x in range(3)], 0)
+        score[hm < top] = 0
+        dx, dy = (reg[0].astype(np.float64), reg[1].astype(np.float64)) if heads == 3 else (0.5, 0.5)
+        box = (corners((gx + dx) * 4, (gy + dy) * 4, wh[0].astype(np.float64) * 4, wh[1].astype(np.float64) * 4).reshape(-1, 4) - off) / r
+        case("centernet", [d1, d2, d3][:heads], np.tile(box, (3, 1)), score.ravel(), np.repeat(np.arange(3), box.shape[0]))
+    # DETR: softmax without the last class; RT-DETR: sigmoid of each
+    (d1, lg), (d2, bx) = out("logits", (1, 20, 6), 160, -3, 4), out("pred_boxes", (1, 20, 4), 161, 0, 1)
+    e, bx = np.exp(lg.astype(np.float64)), bx.astype(np.float64)
+    p = (e / e.sum(-1, keepdims=True))[:, :-1]
+    box = corners(bx[:, 0], bx[:, 1], bx[:, 2], bx[:, 3]) * [w, h, w, h]
+    case("detr", [d1, d2], box, p.max(1).astype(np.float32), p.argmax(1))
+    case("rtdetr", [d2, d1], np.repeat(box, 6, 0), sig(lg.astype(np.float64)).astype(np.float32).ravel(), np.tile(np.arange(6), 20))
+
+
+def mask_cases():
+    """Objects of segmenting YOLOs on a frame of 200 x 150 in an input of 64 x 64: the pixels where the prototypes' weighted sum, interpolated, is above 0."""
+    W = H = 64
+    w, h, conf = 200, 150, 0.8
+    cells = sum((W // s) * (H // s) for s in (8, 16, 32))
+    r = min(W / w, H / h)
+    left, top = (W - round(w * r)) // 2, (H - round(h * r)) // 2
+    cases = []
+    for preset, shape, seed in (("yolov8", (1, 4 + 3 + 32, cells), 200), ("yolov5", (1, 3 * cells, 5 + 3 + 32), 210)):
+        o = floats(math.prod(shape), seed, 0, 1).reshape(shape)[0]
+        o = o.T if preset == "yolov8" else o
+        # Boxes of tens of pixels: the tests scale the first four values by 64, and coefficients to both signs.
+        o = np.concatenate([o[:, :4] * 64, o[:, 4:-32], o[:, -32:] - np.float32(0.5)], 1)
+        proto = floats(32 * 16 * 16, seed + 1, -1, 1).reshape(32, 16, 16)
+        score = o[:, 4:7].max(1) if preset == "yolov8" else (o[:, 4:5] * o[:, 5:8]).max(1)
+        objects = []
+        for i in np.flatnonzero(score > np.float32(conf))[:40]:
+            b = o[i, :4].astype(np.float64)
+            x0, y0, x1, y1 = (corners(*b) - [left, top, left, top]) / r
+            xs, ys = [x for x in range(w) if x0 <= x + 0.5 < x1], [y for y in range(h) if y0 <= y + 0.5 < y1]
+            if not xs or not ys:
+                continue
+            v = np.tensordot(o[i, -32:].astype(np.float64), proto.astype(np.float64), 1)
+            at = lambda p, s, off: np.clip(((np.array(p) + 0.5) * s + off) / 4 - 0.5, 0, 15)
+            u, t = at(xs, r, left), at(ys, r, top)
+            iu, it = np.floor(u).astype(int), np.floor(t).astype(int)
+            ju, jt = np.minimum(iu + 1, 15), np.minimum(it + 1, 15)
+            fu, ft = u - iu, (t - it)[:, None]
+            rows = v[:, iu] * (1 - fu) + v[:, ju] * fu
+            m = rows[it] * (1 - ft) + rows[jt] * ft
+            if abs(m).min() < 1e-5:  # too near to 0 for float32
+                continue
+            objects.append({"row": int(i), "rect": [xs[0], ys[0], xs[-1] + 1, ys[-1] + 1], "on": int((m > 0).sum()), "crc": crc((m > 0).astype(np.uint8))})
+        assert len(objects) > 5, len(objects)
+        cases.append({"preset": preset, "shape": list(shape), "seed": seed, "conf": conf, "objects": objects})
+    return cases
+
+
+def classify_cases():
+    out = []
+    for i, (n, lo, hi) in enumerate(((1000, -8, 12), (1000, -80, 120), (10, 0, 1), (2, -1, 1), (3, 88, 90))):
+        v = floats(n, 300 + i, lo, hi)
+        e = np.exp(v.astype(np.float64) - v.max())
+        order = np.argsort(-v, kind="stable")[:5]
+        out.append({"n": n, "seed": 300 + i, "lo": lo, "hi": hi, "top": order.tolist(), "score": [round(float(s), 8) for s in (e / e.sum())[order]],
+                    "plain": [round(float(s), 6) for s in v[order]]})
+    return out
+
+
+def segment_cases():
+    """The class of highest score, and of pixel x of a frame that of element floor((x+0.5) * scale)."""
+    out = []
+    for i, (c, mw, mh, fw, fh, last) in enumerate(((2, 32, 32, 50, 37, False), (21, 16, 16, 64, 48, False), (5, 32, 32, 32, 32, True), (3, 8, 8, 7, 90, False), (150, 16, 16, 33, 5, True))):
+        v = floats(c * mw * mh, 400 + i, -1, 1).reshape((mh, mw, c) if last else (c, mh, mw))
+        m = v.argmax(-1 if last else 0).astype(np.uint8)
+        xs, ys = np.floor((np.arange(fw) + 0.5) * (32 / fw) * mw / 32).astype(int), np.floor((np.arange(fh) + 0.5) * (32 / fh) * mh / 32).astype(int)
+        out.append({"shape": [1, *v.shape], "seed": 400 + i, "frame": [fw, fh], "classes": c, "net": crc(np.kron(m, np.ones((32 // mh, 32 // mw), np.uint8))), "crc": crc(m[ys][:, xs])})
+    return out
 
 
 def nms_cases():
@@ -289,6 +444,7 @@ def nms_cases():
 
 
 camera()
-for name, data in (("resize", resize_cases()), ("preprocess", preprocess_cases()), ("decode", decode_cases()), ("nms", nms_cases())):
+for name, data in (("resize", resize_cases()), ("preprocess", preprocess_cases()), ("decode", decode_cases()), ("nms", nms_cases()),
+                   ("masks", mask_cases()), ("classify", classify_cases()), ("segment", segment_cases())):
     with open(os.path.join(VIS, name + ".json"), "w") as f:
         f.write("[\n" + ",\n".join(json.dumps(c) for c in data) + "\n]\n")
