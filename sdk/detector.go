@@ -30,8 +30,13 @@ type Point = vision.Point
 // model's outputs; the error lists them.
 var ErrPreset = vision.ErrPreset
 
-// Presets returns the names of the presets.
-func Presets() []string { return vision.PresetNames() }
+// Presets returns the names of the presets of detectors.
+func Presets() []string {
+	return slices.DeleteFunc(vision.PresetNames(), func(name string) bool {
+		p, err := vision.FindPreset(name)
+		return err != nil || p.Task != vision.Detect
+	})
+}
 
 // The thresholds that stand for zero in DetectorConfig.
 const (

@@ -30,14 +30,14 @@ func newAlbum(out, source string) (*album, error) {
 	isDir := err == nil && info.IsDir()
 	switch {
 	case isDir || ext != ".jpg" && ext != ".jpeg" && ext != ".png":
-		if ext == ".avi" || ext == ".mp4" || ext == ".mjpeg" {
+		if ext != "" && strings.Contains(videoNames, " "+ext+" ") {
 			return nil, usage("-o %s: video is not written yet: give a folder for pictures", out)
 		}
 		if same(out, source) {
 			return nil, usage("-o %s is the source itself: its pictures would be overwritten; give another folder", out)
 		}
 		return &album{dir: out, names: fileNames{}}, makeDir(out)
-	case !oneImage(source):
+	case !isPicture(source):
 		return nil, usage("-o %s: the source is more than one picture: give a folder", out)
 	case same(out, source):
 		return nil, usage("-o %s is the source itself: it would be overwritten; give another name", out)
@@ -45,10 +45,13 @@ func newAlbum(out, source string) (*album, error) {
 	return &album{file: out}, nil
 }
 
-// oneImage reports whether a source is a single image file.
-func oneImage(source string) bool {
+// videoNames are the extensions of files that hold more than one picture.
+const videoNames = " .avi .mp4 .m4v .mkv .mov .webm .mjpeg .mjpg .ts "
+
+// isPicture reports whether a source is one image file.
+func isPicture(source string) bool {
 	info, err := os.Stat(source)
-	return err == nil && info.Mode().IsRegular() && !strings.EqualFold(filepath.Ext(source), ".avi")
+	return err == nil && info.Mode().IsRegular() && !strings.Contains(videoNames, " "+strings.ToLower(filepath.Ext(source))+" ")
 }
 
 // same reports whether two paths are the same file or folder.
@@ -63,12 +66,11 @@ func same(a, b string) bool {
 func (a *album) add(f *camera.Frame, dets []sdk.Detection, det *sdk.Detector) error {
 	path := a.file
 	if path == "" {
-		name, ext := stem(f.Source), strings.ToLower(filepath.Ext(f.Source))
-		if ext != ".png" && ext != ".jpeg" {
-			ext = ".jpg"
-		}
-		if strings.EqualFold(filepath.Ext(f.Source), ".avi") {
+		name, ext := stem(f.Source), ".jpg"
+		if !isPicture(f.Source) {
 			name = fmt.Sprintf("%s-%06d", name, f.Index)
+		} else if e := strings.ToLower(filepath.Ext(f.Source)); e == ".png" || e == ".jpeg" {
+			ext = e
 		}
 		path = filepath.Join(a.dir, a.names.pick(name, ext))
 		if same(path, f.Source) {

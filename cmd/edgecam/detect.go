@@ -53,8 +53,9 @@ func newDetect(o output) *cobra.Command {
 also where nothing was found. Boxes are x, y, width, height in pixels of the
 source frame.
 
-SOURCE is an image (JPEG, PNG), a folder of images, a quoted glob such as
-'*.jpg', or a Motion JPEG AVI file.
+SOURCE is an image, a folder of images, a quoted glob such as '*.jpg', a Motion
+JPEG AVI file, a camera (0, /dev/video0, csi:0), a stream (http://, rtsp://), or
+test:, a rendered scene. A camera takes ?size=640x480&rate=30&format=MJPEG.
 
 An image that cannot be read is reported and the others go on; the exit code is
 then 1.
@@ -69,7 +70,7 @@ recognised from the outputs. Presets:
 	}
 	fl := c.Flags()
 	fl.StringVarP(&f.model, "model", "m", "", "ONNX `file`")
-	fl.StringVarP(&f.source, "source", "s", "", "image, folder, glob or AVI `file`")
+	fl.StringVarP(&f.source, "source", "s", "", "image, folder, glob, video, camera or stream as `SOURCE`")
 	fl.StringVar(&f.preset, "preset", "", "`name` of the preset; left out: recognised")
 	fl.Float64Var(&f.conf, "conf", sdk.DefaultMinScore, "least score")
 	fl.Float64Var(&f.iou, "iou", sdk.DefaultIoU, "overlap above which the weaker of two boxes of a class is dropped")
@@ -85,7 +86,7 @@ recognised from the outputs. Presets:
 func (f *detectFlags) check() error {
 	switch {
 	case f.source == "":
-		return usage("no source given: pass -s with an image, a folder, a quoted glob or an AVI file")
+		return usage("no source given: pass -s with an image, a folder, a quoted glob, a video or a camera")
 	case !(f.conf >= 0 && f.conf <= 1):
 		return usage("--conf %v: give a number from 0 to 1", f.conf)
 	case !(f.iou >= 0 && f.iou <= 1):

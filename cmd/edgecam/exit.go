@@ -42,7 +42,10 @@ func modelError(err error) error { return &exitError{exitModel, err} }
 
 // sourceError gives an error of opening or reading a source its code.
 func sourceError(err error) error {
-	for _, e := range []error{camera.ErrNotFound, camera.ErrNotPermitted, camera.ErrUnsupported, fs.ErrNotExist, fs.ErrPermission} {
+	if errors.Is(err, camera.ErrSyntax) {
+		return &exitError{exitUsage, err}
+	}
+	for _, e := range []error{camera.ErrNotFound, camera.ErrNotPermitted, camera.ErrBusy, camera.ErrUnsupported, fs.ErrNotExist, fs.ErrPermission} {
 		if errors.Is(err, e) {
 			return &exitError{exitSource, err}
 		}
