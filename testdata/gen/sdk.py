@@ -1,6 +1,6 @@
 """Makes the models and golden files in testdata/sdk: small nets whose right answers are plain, and ONNX Runtime's outputs on them.
 
-    python testdata/gen/sdk.py        (onnx 1.22, onnxruntime 1.32, numpy, opencv-python-headless)
+    python testdata/gen/sdk.py        (onnx 1.23.2, onnxruntime 1.32, numpy 2.4.6, opencv-python 5.0)
 """
 import json, os
 import cv2, numpy as np, onnx, onnxruntime as ort
