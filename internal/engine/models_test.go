@@ -84,6 +84,9 @@ func shapes(g *graph.Graph) map[string][]int {
 // TestModels runs every model of the assets folder as prepared for each rung
 // and number of threads, against the reference operators one by one.
 func TestModels(t *testing.T) {
+	if testing.Short() {
+		t.Skip("published nets take too long in a short test")
+	}
 	files, _ := filepath.Glob(filepath.Join(assets(t), "models", "*", "*.onnx"))
 	if len(files) == 0 {
 		t.Skip("no models")

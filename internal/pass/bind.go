@@ -375,6 +375,9 @@ func (b *binder) node(n *graph.Node) error {
 			names[i] = v.Name
 		}
 	}
+	if len(names) > 0 && names[0] == "" {
+		names[0] = label(n) + "/unused" // operators rely on their first output
+	}
 	// A scratch graph types the outputs, whether the node stays or folds.
 	outs, err := b.new.Add(o, graph.Node{Name: n.Name, Domain: n.Domain, Type: n.Type, Attrs: n.Attrs, In: in}, names...)
 	if err != nil {
@@ -384,7 +387,9 @@ func (b *binder) node(n *graph.Node) error {
 		if v == nil {
 			continue
 		}
-		b.values[n.Out[i]] = v
+		if n.Out[i] != nil {
+			b.values[n.Out[i]] = v
+		}
 		if err := v.Type.Shape.Check(v.Type.DType, b.opt.Limit); err != nil {
 			return fmt.Errorf("node %s: output %q: %w", n.Label(), v.Name, err)
 		}
@@ -393,7 +398,9 @@ func (b *binder) node(n *graph.Node) error {
 	added := b.new.Nodes[last]
 	if alias := identity(o, in); alias != nil {
 		b.new.Nodes = b.new.Nodes[:last]
-		b.values[n.Out[0]] = alias
+		if n.Out[0] != nil {
+			b.values[n.Out[0]] = alias
+		}
 		return nil
 	}
 	switch {

@@ -325,10 +325,10 @@ func TestScalesFold(t *testing.T) {
 		{name: "norm behind Conv of one axis", shape: []int{2, 8, 9}, want: "move Conv+b move", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return norm(b, b.Node("Conv", nil, x, b.Weights(5, 8, 3)), 5)
 		}},
-		{name: "norm behind ConvTranspose", want: "ConvTranspose", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		{name: "norm behind ConvTranspose", want: "move Conv+b move View", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return norm(b, b.Node("ConvTranspose", graph.Attrs{optest.AttrInts("strides", 2, 2)}, x, b.Weights(8, 3, 2, 2)), 3)
 		}},
-		{name: "norm behind ConvTranspose in groups", want: "ConvTranspose", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		{name: "norm behind ConvTranspose in groups", want: "move Conv+b move", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return norm(b, b.Node("ConvTranspose", group(2), x, b.Weights(8, 3, 2, 2), b.Weights(6)), 6)
 		}},
 		{name: "norm behind Gemm", shape: []int{3, 4}, want: "Gemm", build: func(b *optest.Net, x *graph.Value) *graph.Value {
@@ -608,5 +608,54 @@ func TestPassesLeaveTheirInput(t *testing.T) {
 	}
 	if !slices.Equal(before, bound.Nodes) || !slices.Equal(weights.F32(), bound.Nodes[0].In[1].Const.F32()) || len(g.Nodes) != 3 {
 		t.Error("a pass changed the graph it read")
+	}
+}
+
+// TestAbsentOutputs leaves out every one of several outputs, of operators on
+// inputs and on constants.
+func TestAbsentOutputs(t *testing.T) {
+	for name, build := range map[string]func(b *optest.Net, x *graph.Value) []*graph.Value{
+		"Dropout": func(b *optest.Net, x *graph.Value) []*graph.Value { return b.Nodes("Dropout", 2, nil, x) },
+		"MaxPool": func(b *optest.Net, x *graph.Value) []*graph.Value {
+			return b.Nodes("MaxPool", 2, graph.Attrs{optest.AttrInts("kernel_shape", 2, 2)}, x)
+		},
+		"TopK":   func(b *optest.Net, x *graph.Value) []*graph.Value { return b.Nodes("TopK", 2, nil, x, b.Ints(2)) },
+		"Unique": func(b *optest.Net, x *graph.Value) []*graph.Value { return b.Nodes("Unique", 4, nil, x) },
+		"Split": func(b *optest.Net, x *graph.Value) []*graph.Value {
+			return b.Nodes("Split", 3, graph.Attrs{optest.AttrInt("axis", 2)}, x)
+		},
+		"Split of a convolution": func(b *optest.Net, x *graph.Value) []*graph.Value {
+			return b.Nodes("Split", 2, graph.Attrs{optest.AttrInt("axis", 1)}, conv(b, x, 8, 8))
+		},
+		"BatchNormalization": func(b *optest.Net, x *graph.Value) []*graph.Value {
+			return b.Nodes("BatchNormalization", 3, graph.Attrs{optest.AttrInt("training_mode", 1)}, x, b.Weights(8), b.Weights(8), b.Weights(8), b.Positive(8))
+		},
+		"LayerNormalization": func(b *optest.Net, x *graph.Value) []*graph.Value {
+			return b.Nodes("LayerNormalization", 3, nil, x, b.Weights(5))
+		},
+		"DynamicQuantizeLinear": func(b *optest.Net, x *graph.Value) []*graph.Value {
+			return b.Nodes("DynamicQuantizeLinear", 3, nil, x)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, constant := range []bool{false, true} {
+				for wanted := range 4 {
+					b, x := rewrite{opset: 17}.net()
+					if constant {
+						x = b.Weights(1, 8, 6, 5)
+					}
+					out := build(b, x)
+					if wanted >= len(out) {
+						continue
+					}
+					for i := range out {
+						if i != wanted {
+							out[i].Node.Out[i] = nil
+						}
+					}
+					optest.Agree(t, b.Output(out[wanted]), pass.Options{})
+				}
+			}
+		})
 	}
 }
