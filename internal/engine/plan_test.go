@@ -85,9 +85,10 @@ func (m *memory) run(g *graph.Graph) {
 		for _, v := range n.In {
 			m.read(v, n.Label())
 		}
-		v := n.Out[0]
 		m.overlap(n)
-		m.write(v, m.made(n, v))
+		for _, v := range n.Out {
+			m.write(v, m.made(n, v))
+		}
 	}
 	for _, v := range append(slices.Clone(g.Outputs), g.Inputs...) {
 		m.read(v, "the caller")
@@ -146,8 +147,10 @@ func (m *memory) overlap(n *graph.Node) {
 	}
 	out := m.offsets(n.Out[0])
 	set := map[int]bool{}
-	for _, b := range out {
-		set[b] = true
+	for _, v := range n.Out {
+		for _, b := range m.offsets(v) {
+			set[b] = true
+		}
 	}
 	for i, v := range n.In {
 		if v == nil || v.Const != nil || !slices.ContainsFunc(m.offsets(v), func(b int) bool { return set[b] }) {

@@ -59,7 +59,7 @@ func (s *sketch) grow() {
 	x := s.pick("x")
 	d := s.shapes[x]
 	n, c, h, w := d[0], d[1], d[2], d[3]
-	switch rapid.IntRange(0, 21).Draw(s.t, "piece") {
+	switch rapid.IntRange(0, 34).Draw(s.t, "piece") {
 	case 0, 1: // convolution, perhaps with stride and dilation
 		k, stride := rapid.SampledFrom([]int{1, 3}).Draw(s.t, "k"), rapid.IntRange(1, 2).Draw(s.t, "stride")
 		o := rapid.SampledFrom([]int{1, 3, 8, 17, 24}).Draw(s.t, "o")
@@ -146,6 +146,94 @@ func (s *sketch) grow() {
 		}
 	case 21:
 		s.node("PRelu", d, nil, x, s.Weights(c, 1, 1))
+	case 22, 23:
+		s.transposed(x)
+	default:
+		s.move(x)
+	}
+}
+
+// transposed appends a transposed convolution with whatever window fits.
+func (s *sketch) transposed(x *graph.Value) {
+	d := s.shapes[x]
+	n, c, h, w := d[0], d[1], d[2], d[3]
+	if h*w > 100 {
+		return
+	}
+	group := 1
+	if c%2 == 0 && rapid.Bool().Draw(s.t, "groups") {
+		group = 2
+	}
+	o := rapid.SampledFrom([]int{1, 3, 8}).Draw(s.t, "o")
+	var out, kernel, stride, dilation, begin, end, more [2]int
+	for a, size := range []int{h, w} {
+		kernel[a], stride[a], dilation[a] = rapid.IntRange(1, 4).Draw(s.t, "kernel"), rapid.IntRange(1, 3).Draw(s.t, "stride"), rapid.IntRange(1, 2).Draw(s.t, "dilation")
+		begin[a], end[a] = rapid.IntRange(0, 2).Draw(s.t, "begin"), rapid.IntRange(0, 2).Draw(s.t, "end")
+		more[a] = rapid.IntRange(0, stride[a]-1).Draw(s.t, "more")
+		out[a] = (size-1)*stride[a] + more[a] + (kernel[a]-1)*dilation[a] + 1 - begin[a] - end[a]
+	}
+	if out[0] < 1 || out[1] < 1 {
+		return
+	}
+	in := []*graph.Value{x, s.kernel(c, o, kernel[0], kernel[1])}
+	if rapid.Bool().Draw(s.t, "bias") {
+		in = append(in, s.Weights(o*group))
+	}
+	y := s.node("ConvTranspose", []int{n, o * group, out[0], out[1]}, graph.Attrs{ints("strides", stride[:]...), ints("dilations", dilation[:]...),
+		ints("pads", begin[0], begin[1], end[0], end[1]), ints("output_padding", more[:]...), number("group", group)}, in...)
+	if rapid.Bool().Draw(s.t, "act") {
+		s.node("PRelu", s.shapes[y], nil, y, s.Weights(o*group, 1, 1))
+	}
+}
+
+// move appends a piece that moves elements or mixes axes.
+func (s *sketch) move(x *graph.Value) {
+	d := s.shapes[x]
+	n, c, h, w := d[0], d[1], d[2], d[3]
+	crd := graph.Attrs{number("blocksize", 2), optest.AttrString("mode", rapid.SampledFrom([]string{"DCR", "CRD"}).Draw(s.t, "mode"))}
+	switch rapid.IntRange(0, 11).Draw(s.t, "movement") {
+	case 0:
+		if c%4 == 0 && h*w <= 100 {
+			s.node("DepthToSpace", []int{n, c / 4, 2 * h, 2 * w}, crd, x)
+		}
+	case 1:
+		if h%2 == 0 && w%2 == 0 && c <= 16 {
+			s.node("SpaceToDepth", []int{n, 4 * c, h / 2, w / 2}, crd[:1], x)
+		}
+	case 2: // channels last and back, with something in between
+		y := s.node("Transpose", nil, graph.Attrs{ints("perm", 0, 2, 3, 1)}, x)
+		z := s.node("Add", nil, nil, y, s.Weights(c))
+		s.drop(2)
+		s.node("Transpose", d, graph.Attrs{ints("perm", 0, 3, 1, 2)}, z)
+	case 3: // rows become channels
+		s.node("Reshape", []int{n, h, c, w}, nil, x, s.ints(n, h, c, w))
+	case 4: // channels and rows exchanged
+		s.node("Transpose", []int{n, h, c, w}, graph.Attrs{ints("perm", 0, 2, 1, 3)}, x)
+	case 5: // channels taken in another order
+		at := rapid.SliceOfN(rapid.IntRange(-c, c-1), 1, 9).Draw(s.t, "at")
+		s.node("Gather", []int{n, len(at), h, w}, graph.Attrs{number("axis", 1)}, x, s.ints(at...))
+	case 6: // backwards
+		axis := rapid.IntRange(1, 3).Draw(s.t, "axis")
+		s.node("Slice", d, nil, x, s.ints(-1), s.ints(-1000), s.ints(axis), s.ints(-1))
+	case 7: // halves exchanged
+		if c%2 == 0 {
+			v := s.Nodes("Split", 2, graph.Attrs{number("axis", 1)}, x, s.ints(c/2, c/2))
+			s.node("Concat", d, graph.Attrs{number("axis", 1)}, v[1], v[0])
+		}
+	case 8: // a product over channels, as attention does it
+		flat := s.Node("Reshape", nil, x, s.ints(n, c, h*w))
+		p := s.Node("MatMul", nil, flat, s.Node("Transpose", graph.Attrs{ints("perm", 0, 2, 1)}, flat))
+		s.node("Mul", d, nil, x, s.Node("Reshape", nil, s.Node("ReduceMean", graph.Attrs{number("keepdims", 0)}, s.Node("Tanh", nil, p), s.ints(2)), s.ints(n, c, 1, 1)))
+	case 9: // one spatial axis
+		y := s.Node("Reshape", nil, x, s.ints(n, c, h*w))
+		y = s.Node("Conv", graph.Attrs{ints("pads", 1, 1)}, y, s.kernel(c, c, 3), s.Weights(c))
+		s.node("Reshape", d, nil, s.Node("Relu", nil, y), s.ints(n, c, h, w))
+	case 10: // a border of another kind
+		mode := rapid.SampledFrom([]string{"constant", "edge"}).Draw(s.t, "border")
+		s.node("Pad", []int{n, c + 1, h + 1, w + 2}, graph.Attrs{optest.AttrString("mode", mode)}, x, s.ints(0, 1, 0, 1, 0, 0, 1, 1), s.Scalar(.5))
+	case 11: // a mean over rows, one over channels
+		axis := rapid.SampledFrom([]int{1, 2}).Draw(s.t, "axis")
+		s.node("Sub", d, nil, x, s.Node("ReduceMean", nil, x, s.ints(axis)))
 	}
 }
 
