@@ -203,3 +203,14 @@ func (e *FrameError) Error() string {
 
 // Unwrap returns the cause.
 func (e *FrameError) Unwrap() error { return e.Err }
+
+// frameError returns the *FrameError in err, nil if there is none. It allocates
+// only where there is an error.
+func frameError(err error) *FrameError {
+	if err == nil {
+		return nil
+	}
+	var bad *FrameError
+	errors.As(err, &bad)
+	return bad
+}

@@ -38,8 +38,7 @@ func openCSI(t target, o Options) (Source, error) {
 	s := newFeed(t, "rpicam", o.timeout(), func(f *Frame) error {
 		err := read(f)
 		f.Time = time.Now()
-		var bad *FrameError
-		if err == nil || errors.As(err, &bad) {
+		if err == nil || frameError(err) != nil {
 			return t.lost("rpicam", err)
 		}
 		said := c.verdict()

@@ -2,7 +2,6 @@ package camera
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -56,8 +55,7 @@ func (s *feed) run() {
 		}
 		err := s.next(f)
 		f.Source, f.Index = s.name, index
-		var bad *FrameError
-		again := err == nil || errors.As(err, &bad)
+		bad := frameError(err)
 		if bad != nil {
 			bad.Index = index
 		}
@@ -66,7 +64,7 @@ func (s *feed) run() {
 		case <-s.quit:
 			return
 		}
-		if !again {
+		if err != nil && bad == nil {
 			return
 		}
 	}
@@ -113,8 +111,7 @@ func (s *feed) readPacket(ctx context.Context, f *Frame) error {
 	if err != nil {
 		return err
 	}
-	var bad *FrameError
-	if p.err != nil && !errors.As(p.err, &bad) {
+	if p.err != nil && frameError(p.err) == nil {
 		s.err = p.err
 		s.end()
 		return s.err
@@ -158,8 +155,7 @@ func (s *feed) first(timeout time.Duration) error {
 	timeout, s.timeout = s.timeout, timeout
 	p, err := s.wait(context.Background())
 	s.timeout = timeout
-	var bad *FrameError
-	if err == nil && p.err != nil && !errors.As(p.err, &bad) {
+	if err == nil && p.err != nil && frameError(p.err) == nil {
 		err = p.err
 	}
 	if err != nil {

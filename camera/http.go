@@ -78,12 +78,12 @@ func (o Options) openHTTP(t target) (Source, error) {
 
 // lost gives the end of a live stream, and errors of the system, their place.
 func (t target) lost(backend string, err error) error {
-	var bad *FrameError
+	if bad := frameError(err); bad != nil {
+		bad.Source = t.name
+		return err
+	}
 	switch {
 	case err == nil || errors.Is(err, io.EOF):
-		return err
-	case errors.As(err, &bad):
-		bad.Source = t.name
 		return err
 	case errors.Is(err, ErrFormat):
 		return fmt.Errorf("camera: %s: %s: %w", t.name, backend, err)

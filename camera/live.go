@@ -337,9 +337,8 @@ func (s *session) read(first bool) error {
 	for {
 		err := readNext(s.ctx, &f)
 		s.beat.Store(int64(time.Since(s.start)))
-		var bad *FrameError
 		switch {
-		case errors.As(err, &bad):
+		case frameError(err) != nil:
 			s.l.damaged(err)
 		case err != nil:
 			return err

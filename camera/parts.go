@@ -13,7 +13,7 @@ import (
 
 // maxPart bounds the bytes of a picture in a stream, and of what lies between
 // two pictures.
-const maxPart = 32 << 20
+const maxPart = 16 << 20
 
 // parts reads the pictures of a multipart/x-mixed-replace stream. It takes
 // every spelling of the boundary that cameras use: the one declared, with or
@@ -129,18 +129,39 @@ func (p *parts) body(f *Frame) error {
 	for {
 		line, err := p.r.ReadSlice('\n')
 		f.Pix = append(f.Pix, line...)
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			return err
-		}
-		if rest, ok := bytes.CutSuffix(bytes.TrimRight(f.Pix, "\r\n"), p.delim); ok && err == nil {
-			f.Pix = bytes.TrimSuffix(bytes.TrimSuffix(rest, []byte("\n")), []byte("\r"))
-			p.at = true
+		if errors.Is(err, bufio.ErrBufferFull) {
+			err = nil
+		} else if rest, ok := p.cut(f.Pix); ok {
+			f.Pix = trimLine(rest)
 			return nil
+		}
+		if err != nil {
+			return err
 		}
 		if len(f.Pix) > maxPart {
 			return &FrameError{Err: fmt.Errorf("%w: a part of more than %d bytes", ErrTooLarge, maxPart)}
 		}
 	}
+}
+
+// trimLine takes one line end off.
+func trimLine(data []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
+}
+
+// cut takes the boundary line, perhaps the last one of the stream, off the end
+// of data.
+func (p *parts) cut(data []byte) (rest []byte, ok bool) {
+	data = trimLine(data)
+	if rest, ok = bytes.CutSuffix(data, p.delim); ok {
+		p.at = true
+		return rest, true
+	}
+	rest, ok = bytes.CutSuffix(data, []byte("--"))
+	if ok {
+		rest, ok = bytes.CutSuffix(rest, p.delim)
+	}
+	return rest, ok
 }
 
 // nextJPEG reads one JPEG file of several in a row: from the next start of

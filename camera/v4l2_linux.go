@@ -169,12 +169,11 @@ func (d *v4l2) readPacket(ctx context.Context, f *Frame) error {
 		return d.err
 	}
 	err := d.wait(ctx)
-	var bad *FrameError
 	if err == nil {
 		d.waiting = time.Time{}
 		err = d.take(f)
 	}
-	if err != nil && !errors.As(err, &bad) && ctx.Err() == nil {
+	if err != nil && frameError(err) == nil && ctx.Err() == nil {
 		d.err = err
 	}
 	return err
