@@ -43,8 +43,13 @@ func (p *parts) next(f *Frame) error {
 	case length > maxPart:
 		return &FrameError{Err: fmt.Errorf("%w: a part of %d bytes, at most %d are read", ErrTooLarge, length, maxPart)}
 	case length > 0:
-		f.grow(length)
-		_, err = io.ReadFull(p.r, f.Pix)
+		// Memory grows with what comes, not with what is announced.
+		f.Pix = f.Pix[:0]
+		for at := 0; at < length && err == nil; at = len(f.Pix) {
+			n := min(length-at, 1<<16)
+			f.Pix = slices.Grow(f.Pix, n)[:at+n]
+			_, err = io.ReadFull(p.r, f.Pix[at:])
+		}
 	default:
 		err = p.body(f)
 	}
