@@ -5,6 +5,7 @@ import (
 	"image"
 	"image/color"
 	"math"
+	"slices"
 
 	"golang.org/x/image/font/basicfont"
 )
@@ -20,12 +21,20 @@ func Colour(class int) color.RGBA {
 	return color.RGBA{channel(0), channel(2. / 3), channel(1. / 3), 255}
 }
 
-// Draw marks the detections on img: a box in the colour of the class, a label
-// with the score above it, or inside where there is no room, and dots for
-// landmarks. A class without a label is drawn as its number. Line width and text
-// grow with the picture. Equal input gives equal pixels.
+// Draw marks the detections on img: the pixels of a mask tinted and a box in the
+// colour of the class, a label with the score above it, or inside where there is
+// no room, and dots for landmarks. A class without a label is drawn as its
+// number. Line width and text grow with the picture. Equal input gives equal
+// pixels.
 func Draw(img *image.RGBA, dets []Detection, labels []string) {
 	size := max(1, (min(img.Rect.Dx(), img.Rect.Dy())+240)/480)
+	for i := range dets { // masks first, so that they hide nothing
+		if m := dets[i].Mask; m != nil {
+			var colours [256]color.RGBA
+			colours[1] = Colour(dets[i].Class)
+			tint(img, m, &colours)
+		}
+	}
 	for i := range dets {
 		d := &dets[i]
 		c := Colour(d.Class)
@@ -48,6 +57,48 @@ func Draw(img *image.RGBA, dets []Detection, labels []string) {
 			label = labels[d.Class]
 		}
 		drawLabel(img, pixel(d.Box.X0), pixel(d.Box.Y0), fmt.Sprintf("%s %.2f", label, d.Score), size, Colour(d.Class))
+	}
+}
+
+// DrawMask tints the pixels of img in the colours of their classes, half of the
+// one and half of the other. Class 0, which is the background of most models,
+// stays clear.
+func DrawMask(img *image.RGBA, m *Mask) {
+	var colours [256]color.RGBA
+	for class := 1; class < len(colours); class++ {
+		colours[class] = Colour(class)
+	}
+	tint(img, m, &colours)
+}
+
+// Image returns the mask as a picture of palette colours, whose indices are the
+// numbers of m: black for 0, and those of DrawMask.
+func (m *Mask) Image() *image.Paletted {
+	palette := make(color.Palette, 256)
+	palette[0] = color.RGBA{0, 0, 0, 255}
+	for class := 1; class < len(palette); class++ {
+		palette[class] = Colour(class)
+	}
+	return &image.Paletted{Pix: slices.Clone(m.Pix), Stride: m.Rect.Dx(), Rect: m.Rect, Palette: palette}
+}
+
+// tint mixes the colours of the numbers in m half into img. The zero colour
+// leaves a pixel as it is.
+func tint(img *image.RGBA, m *Mask, colours *[256]color.RGBA) {
+	r := m.Rect.Add(img.Rect.Min).Intersect(img.Rect)
+	from := r.Sub(img.Rect.Min)
+	for y := range r.Dy() {
+		row := img.Pix[img.PixOffset(r.Min.X, r.Min.Y+y):][:4*r.Dx()]
+		src := m.Pix[(from.Min.Y+y-m.Rect.Min.Y)*m.Rect.Dx()+from.Min.X-m.Rect.Min.X:]
+		for _, v := range src[:r.Dx()] {
+			if c := &colours[v]; c.A != 0 {
+				row[0] = uint8((int(row[0]) + int(c.R) + 1) / 2)
+				row[1] = uint8((int(row[1]) + int(c.G) + 1) / 2)
+				row[2] = uint8((int(row[2]) + int(c.B) + 1) / 2)
+				row[3] = uint8((int(row[3]) + int(c.A) + 1) / 2)
+			}
+			row = row[4:]
+		}
 	}
 }
 
