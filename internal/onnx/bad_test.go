@@ -162,7 +162,7 @@ func TestGood(t *testing.T) {
 		"attribute fields before the tensor": file(in, sub(graphNode, str(4, "Abs"), str(2, "y"), str(1, "x"),
 			sub(5, str(1, "a"), str(99, "before"), sub(5, num(2, 3), str(8, "t"), appendBytes(nil, 9, []byte{1})), str(98, "after"), num(20, 4))), out),
 	} {
-		t.Run(name, func(t *testing.T) { roundTrip(t, data, Option{}) })
+		t.Run(name, func(t *testing.T) { roundTrip(t, data) })
 	}
 }
 

@@ -57,7 +57,7 @@ var typeNames = map[string]tensor.DType{
 }
 
 func TestTypes(t *testing.T) {
-	g := roundTrip(t, golden(t, "types.onnx"), Option{})
+	g := roundTrip(t, golden(t, "types.onnx"))
 	seen := map[string]*graph.Value{}
 	for _, v := range g.Inits {
 		seen[v.Name] = v
@@ -162,7 +162,7 @@ func TestShared(t *testing.T) {
 }
 
 func TestInitializersAmongInputs(t *testing.T) {
-	g := roundTrip(t, golden(t, "ir3.onnx"), Option{})
+	g := roundTrip(t, golden(t, "ir3.onnx"))
 	if g.IRVersion != 3 || g.Opset("") != 7 {
 		t.Errorf("IR %d, operator set %d", g.IRVersion, g.Opset(""))
 	}
@@ -173,7 +173,7 @@ func TestInitializersAmongInputs(t *testing.T) {
 }
 
 func TestSort(t *testing.T) {
-	g := roundTrip(t, golden(t, "unsorted.onnx"), Option{})
+	g := roundTrip(t, golden(t, "unsorted.onnx"))
 	var names []string
 	for _, n := range g.Nodes {
 		names = append(names, n.Name)
@@ -184,7 +184,7 @@ func TestSort(t *testing.T) {
 }
 
 func TestShapes(t *testing.T) {
-	g := roundTrip(t, golden(t, "shapes.onnx"), Option{})
+	g := roundTrip(t, golden(t, "shapes.onnx"))
 	cases := []struct {
 		shape   tensor.Shape
 		dims    []string
@@ -205,7 +205,7 @@ func TestShapes(t *testing.T) {
 }
 
 func TestAttributes(t *testing.T) {
-	g := roundTrip(t, golden(t, "attributes.onnx"), Option{})
+	g := roundTrip(t, golden(t, "attributes.onnx"))
 	n := g.Nodes[0]
 	if n.Domain != "unknown.domain" || n.Type != "Any" || g.Opset("unknown.domain") != 3 || len(n.Out) != 2 || n.Out[1] != nil {
 		t.Errorf("node is %+v", n)
@@ -234,7 +234,7 @@ func TestAttributes(t *testing.T) {
 // round trip.
 func TestExtras(t *testing.T) {
 	data := golden(t, "extras.onnx")
-	g := roundTrip(t, data, Option{})
+	g := roundTrip(t, data)
 	if g.Doc != "doc of graph" || g.ModelDoc != "doc of model" || g.ModelVersion != 7 || g.Domain != "org.example" ||
 		g.Producer != "onnx_files" || g.ProducerVersion != "1.2" || g.Meta("k") != "v" || len(g.Metadata) != 2 {
 		t.Errorf("model is %+v", g)

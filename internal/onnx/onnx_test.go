@@ -17,9 +17,9 @@ import (
 
 // roundTrip decodes, encodes and decodes again; both graphs must be equal and
 // both encodings the same bytes.
-func roundTrip(t *testing.T, data []byte, opt Option) *graph.Graph {
+func roundTrip(t *testing.T, data []byte) *graph.Graph {
 	t.Helper()
-	g, err := Decode(data, opt)
+	g, err := Decode(data, Option{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestRoundTripAssets(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			roundTrip(t, data, Option{})
+			roundTrip(t, data)
 		})
 		return nil
 	})

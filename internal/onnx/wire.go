@@ -30,7 +30,8 @@ func (r *reader) next() bool {
 		r.fail(n)
 		return false
 	}
-	rest, m := r.in[n:], 0
+	rest := r.in[n:]
+	var m int
 	switch typ {
 	case protowire.VarintType:
 		r.v, m = protowire.ConsumeVarint(rest)

@@ -215,7 +215,7 @@ func New(d DType, shape ...int) *Tensor {
 	return &Tensor{DType: d, Shape: s, Data: unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(buf))), len(buf)*8)[:n]}
 }
 
-// Scalar types that have a Go counterpart. Float16 and BFloat16 are viewed as
+// Element lists the Go types that elements are viewed as. Float16 and BFloat16 are viewed as
 // uint16, Bool, Int4 and Uint4 as uint8 or int8.
 type Element interface {
 	~float32 | ~float64 | ~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~uint32 | ~uint64
