@@ -1,4 +1,5 @@
-# make builds ./edgecam; make test checks everything. See CONTRIBUTING.md.
+# make builds ./edgecam, with OpenCV where pkg-config finds it; make OPENCV= builds
+# without; make test checks everything. See CONTRIBUTING.md.
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
@@ -10,15 +11,32 @@ GOFILES  = $(shell git ls-files -co --exclude-standard '*.go')
 ASMSUM   = git ls-files -co --exclude-standard -z kernels | xargs -0 sha256sum
 TARGETS := linux/amd64 linux/arm64 linux/arm darwin/arm64 windows/amd64
 PYTHON  ?= python3
+# Without these tags no GoCV after 0.32 compiles against OpenCV 4.6.
+TAGS    := gocv,gocv_specific_modules,gocv_videoio
+# The version of OpenCV, or nothing; WHYNOT says why. Libraries that are not used are not linked.
+OPENCV  ?= $(shell ./scripts/opencv >/dev/null && ./scripts/opencv)
+WHYNOT   = $(or $(shell ./scripts/opencv | grep -v '^[0-9]'),OPENCV is set to nothing)
+CGO      = CGO_ENABLED=1 CGO_LDFLAGS='-O2 -g -Wl,--as-needed'
+SUITE   ?= bookworm
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build test deps fmt vet cross test-unit test-noasm test-arm64 arm64 race fuzz bench lint golden size generate-check
+.PHONY: build test deps fmt vet cross test-unit test-noasm test-arm64 test-gocv test-gocv-arm64 arm64 gocv-arm64 dist race fuzz bench lint golden size generate-check
 build:
+ifneq ($(OPENCV),)
+	@echo "with GoCV and OpenCV $(OPENCV), which pkg-config finds; the first time takes a minute (make OPENCV= builds without)"
+	$(CGO) $(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o edgecam ./cmd/edgecam
+else
+	@echo "without OpenCV: $(WHYNOT)"
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o edgecam ./cmd/edgecam
+endif
 arm64:
 	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/edgecam-arm64 ./cmd/edgecam
+gocv-arm64:
+	LDFLAGS='$(LDFLAGS)' ./scripts/gocv-arm64 $(SUITE) build
+dist:
+	VERSION='$(VERSION)' ./scripts/dist
 # The plain unit tests come last, so that the output ends with their summary.
-test: deps fmt vet cross lint generate-check test-noasm race test-arm64 test-unit
+test: deps fmt vet cross lint generate-check test-noasm race test-arm64 test-gocv test-gocv-arm64 test-unit
 deps:
 	@./.ci/deps
 fmt:
@@ -34,6 +52,11 @@ test-noasm:
 test-arm64:
 	QEMU_CPUS="max cortex-a76 cortex-a72 a64fx" ./.ci/arm64 $(HOT)
 	QEMU_CPUS=max ./.ci/arm64 $$($(GO) list ./... | grep -v -e /kernels -e /internal/op$$ -e /internal/lint$$)
+test-gocv:
+	@if why=$$(./scripts/opencv); then set -x; $(CGO) $(GO) vet -tags $(TAGS),matprofile ./... && $(CGO) $(GO) test -tags $(TAGS),matprofile ./camera ./sdk; \
+	else echo "tests of the GoCV edition left out: $$why"; fi
+test-gocv-arm64:
+	./.ci/gocv-arm64 $(SUITE)
 race:
 	@if command -v gcc >/dev/null; then EDGECAM_ASSETS=none CGO_ENABLED=1 $(GO) test -race -short $(RACE); else echo "race detector skipped: it needs gcc (apt-get install gcc libc6-dev)"; fi
 fuzz:
