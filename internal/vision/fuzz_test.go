@@ -23,7 +23,7 @@ func tensors(data []byte) []Output {
 		o := Output{Name: names[int(head[1+axes])%len(names)]}
 		for _, e := range head[1 : 1+axes] {
 			// One byte for extents from -1 on that models have.
-			o.Shape = append(o.Shape, []int{-1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 16, 20, 32, 39, 64, 84, 85, 235, 252, 336, 1000, 1 << 40}[int(e)%23])
+			o.Shape = append(o.Shape, []int{-1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 16, 20, 32, 39, 64, 84, 85, 235, 252, 336, 1000, math.MaxInt32}[int(e)%23])
 		}
 		n := elems(o.Shape)
 		if n > 0 && total+n < 1<<18 {

@@ -96,10 +96,12 @@ func (p *Preprocessor) Preprocess(dst []float32, f *camera.Frame) (Transform, er
 // and so are the offsets.
 func (p *Preprocessor) crop(dst []float32, f *camera.Frame) Transform {
 	w, h := p.width*p.preset.Resize/p.preset.Crop, p.height*p.preset.Resize/p.preset.Crop
-	if f.Width*p.height < f.Height*p.width {
-		h = max(p.height, int(int64(w)*int64(f.Height)/int64(f.Width)))
+	frameW, frameH := int64(f.Width), int64(f.Height)
+	const most = 1 << 30 // of a frame that is a line
+	if frameW*int64(p.height) < frameH*int64(p.width) {
+		h = max(p.height, int(min(int64(w)*frameH/frameW, most)))
 	} else {
-		w = max(p.width, int(int64(h)*int64(f.Width)/int64(f.Height)))
+		w = max(p.width, int(min(int64(h)*frameW/frameH, most)))
 	}
 	left, top := (w-p.width)/2, (h-p.height)/2
 	p.shrink.start(f, w, h, left, top, p.width, p.height)
