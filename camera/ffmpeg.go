@@ -67,8 +67,8 @@ func ffmpegArgs(t target, u *url.URL) (args []string, stdin string) {
 		allowed, options := "http,https,tcp,tls,crypto", ""
 		if strings.HasPrefix(u.Scheme, "rtsp") {
 			allowed, options = "rtsp,rtsps,rtp,tcp,tls,crypto", "option rtsp_transport tcp\n"
+			args = append(args, "-flags", "low_delay") // or the decoder holds back a frame for each thread
 		}
-		args = append(args, "-fflags", "nobuffer", "-flags", "low_delay")
 		if t.name == t.uri { // nothing had to be hidden
 			if options != "" {
 				args = append(args, "-rtsp_transport", "tcp")
