@@ -546,6 +546,12 @@ func TestMovement(t *testing.T) {
 			h := b.Nodes("Split", 2, graph.Attrs{optest.AttrInt("axis", 1)}, x)
 			return b.Node("Add", nil, conv(b, h[0], 8, 4), conv(b, h[1], 8, 4))
 		})},
+		{name: "one element as a scalar", shape: []int{8}, want: "SliceLast View Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+			return b.Node("Mul", nil, b.Node("Gather", nil, x, b.Int(-3)), b.Scalar(2))
+		}},
+		{name: "one of a matrix as a scalar", shape: []int{3, 2}, want: "move Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+			return b.Node("Mul", nil, b.Node("Gather", nil, b.Node("Gather", nil, x, b.Int(1)), b.Int(1)), b.Scalar(2))
+		}},
 		{name: "Slice of channels", want: "move Conv SliceLast Conv move", build: between(16, 3, func(b *optest.Net, x *graph.Value) *graph.Value {
 			return b.Node("Slice", nil, x, b.Ints(2), b.Ints(5), b.Ints(1))
 		})},

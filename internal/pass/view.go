@@ -186,7 +186,11 @@ func (v view) channelSlice(perm []int) (start, n int, ok bool) {
 		return 0, 0, false
 	}
 	row := shape[len(shape)-1]
-	last := v.axes[perm[len(perm)-1]]
+	outer := perm[:max(len(perm)-1, 0)]
+	var last []part // none where the view is a scalar
+	if len(perm) > 0 {
+		last = v.axes[perm[len(perm)-1]]
+	}
 	switch {
 	case len(last) > 1 || len(last) == 1 && last[0].stride != 1:
 		return 0, 0, false
@@ -196,7 +200,7 @@ func (v view) channelSlice(perm []int) (start, n int, ok bool) {
 		n = 1
 	}
 	expect := row
-	for _, a := range slices.Backward(perm[:len(perm)-1]) {
+	for _, a := range slices.Backward(outer) {
 		for _, p := range slices.Backward(v.axes[a]) {
 			if p.stride != expect {
 				return 0, 0, false
