@@ -1,0 +1,162 @@
+package camera
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/textproto"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// rtspCamera serves an MPEG transport stream over RTP, interleaved with RTSP on
+// one connection (RFC 2326 section 10.12, RFC 2250 section 2).
+type rtspCamera struct {
+	login  string // user:password, "" if none is wanted
+	stream []byte // multiple of 188 bytes
+	then   string // at the end of the stream: close, rest
+}
+
+// start returns the host and port.
+func (c rtspCamera) start(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				stop := context.AfterFunc(ctx, func() { conn.Close() })
+				defer stop()
+				defer conn.Close()
+				c.talk(ctx, conn)
+			})
+		}
+	})
+	t.Cleanup(func() { cancel(); l.Close(); wg.Wait() })
+	return l.Addr().String()
+}
+
+func (c rtspCamera) talk(ctx context.Context, conn net.Conn) {
+	r := textproto.NewReader(bufio.NewReader(conn))
+	for {
+		line, err := r.ReadLine()
+		if err != nil {
+			return
+		}
+		method, _, _ := strings.Cut(line, " ")
+		header, err := r.ReadMIMEHeader()
+		if err != nil {
+			return
+		}
+		extra, body := "", ""
+		status := "200 OK"
+		switch method {
+		case "OPTIONS":
+			extra = "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n"
+		case "DESCRIBE":
+			if c.login != "" && header.Get("Authorization") != "Basic "+base64.StdEncoding.EncodeToString([]byte(c.login)) {
+				status, extra = "401 Unauthorized", "WWW-Authenticate: Basic realm=\"camera\"\r\n"
+				break
+			}
+			body = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\nm=video 0 RTP/AVP 33\r\na=control:track1\r\n"
+			extra = fmt.Sprintf("Content-Type: application/sdp\r\nContent-Length: %d\r\n", len(body))
+		case "SETUP":
+			extra = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nSession: 1\r\n"
+		case "PLAY":
+			extra = "Session: 1\r\n"
+		}
+		if _, err := fmt.Fprintf(conn, "RTSP/1.0 %s\r\nCSeq: %s\r\n%s\r\n%s", status, header.Get("CSeq"), extra, body); err != nil {
+			return
+		}
+		if method == "PLAY" {
+			c.play(conn)
+			if c.then == "rest" {
+				<-ctx.Done()
+			}
+			return
+		}
+	}
+}
+
+// play sends the stream, seven TS packets in one of RTP.
+func (c rtspCamera) play(conn net.Conn) {
+	for n := 0; n*1316 < len(c.stream); n++ {
+		part := c.stream[n*1316 : min(len(c.stream), (n+1)*1316)]
+		p := []byte{'$', 0, 0, 0, 0x80, 33}
+		binary.BigEndian.PutUint16(p[2:], uint16(12+len(part)))
+		p = binary.BigEndian.AppendUint16(p, uint16(n))
+		p = binary.BigEndian.AppendUint32(p, uint32(n*900))
+		p = binary.BigEndian.AppendUint32(p, 1234)
+		if _, err := conn.Write(append(p, part...)); err != nil {
+			return
+		}
+	}
+}
+
+func TestRTSP(t *testing.T) {
+	stream, err := os.ReadFile(video(t, "a.ts", "-c:v", "mpeg2video", "-f", "mpegts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name   string
+		camera rtspCamera
+		login  string
+		text   string
+	}{
+		{"ends", rtspCamera{"", stream, "close"}, "", ""},
+		{"rests", rtspCamera{"", stream, "rest"}, "", "no frame for"},
+		{"with a password", rtspCamera{"me:p'w", stream, "close"}, "me:p'w@", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			src := opened(t)(Options{Timeout: 1500 * time.Millisecond}.Open("rtsp://" + tc.login + tc.camera.start(t) + "/ch1"))
+			var f Frame
+			n := 0
+			var err error
+			for ; err == nil; n++ {
+				if err = src.Read(context.Background(), &f); err == nil {
+					red(t, &f)
+				}
+			}
+			if n < 20 || !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), tc.text) {
+				t.Errorf("%v after %d frames", err, n)
+			}
+		})
+	}
+	t.Run("wrong password", func(t *testing.T) {
+		host := rtspCamera{"me:right", stream, "close"}.start(t)
+		_, err := Options{Timeout: 4 * time.Second}.Open("rtsp://me:wrong@" + host + "/ch1")
+		if !errors.Is(err, ErrNotPermitted) || strings.Contains(fmt.Sprint(err), "wrong") {
+			t.Error(err)
+		}
+	})
+	t.Run("comes back", func(t *testing.T) {
+		l := OpenLive("rtsp://"+rtspCamera{"", stream, "close"}.start(t)+"/ch1", Options{Timeout: 4 * time.Second}, LiveConfig{MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond})
+		defer l.Close()
+		var f Frame
+		for l.Stats().Reconnects < 2 {
+			if err := l.Read(context.Background(), &f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		red(t, &f)
+		if s := l.Stats(); !errors.Is(s.LastError, ErrLost) {
+			t.Errorf("%+v", s)
+		}
+	})
+}
