@@ -82,6 +82,8 @@ func unaryCases() []unaryCase {
 		{slot: kernels.HardSwish, p: 1. / 6, q: 0.5, truth: hardSwish, relative: 2e-7, absolute: 4e-7},
 		{slot: kernels.Tanh, truth: tanh, relative: 1e-6},
 		{slot: kernels.Exp, truth: exp, relative: 2.4e-7, absolute: 2.9e-45},
+		{slot: kernels.Erf, truth: func(x, _, _ float64) float64 { return math.Erf(x) }, relative: 4e-7, absolute: 1e-42},
+		{slot: kernels.Gelu, truth: func(x, _, _ float64) float64 { return .5 * x * (1 + math.Erf(x/math.Sqrt2)) }, relative: 6e-7, absolute: 1.5e-6},
 		{slot: kernels.Affine, p: -1.7, q: 0.3, truth: affine, exact: true},
 	}
 }

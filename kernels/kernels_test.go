@@ -39,6 +39,9 @@ func expected() []string {
 	case "amd64":
 		if cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3) {
 			names = append(names, "avx2")
+			if cpuid.CPU.Supports(cpuid.BMI2, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL) {
+				names = append(names, "avx512")
+			}
 		}
 	case "arm64":
 		names = append(names, "neon")
@@ -53,8 +56,14 @@ func TestAvailable(t *testing.T) {
 	// A build machine with the flags but without the rung tests nothing.
 	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil && runtime.GOARCH == "amd64" && !noasm {
 		flags := strings.Fields(string(b))
-		if slices.Contains(flags, "avx2") && slices.Contains(flags, "fma") && !slices.Contains(rungNames(), "avx2") {
-			t.Error("the kernel reports avx2 and fma, but there is no avx2 rung")
+		for rung, needs := range map[string][]string{
+			"avx2":   {"avx2", "fma"},
+			"avx512": {"avx2", "fma", "bmi2", "avx512f", "avx512bw", "avx512dq", "avx512vl"},
+		} {
+			missing := func(flag string) bool { return !slices.Contains(flags, flag) }
+			if has := !slices.ContainsFunc(needs, missing); has != slices.Contains(rungNames(), rung) {
+				t.Errorf("the operating system reports %v: %v, but the rungs are %v", needs, has, rungNames())
+			}
 		}
 	}
 }

@@ -16,6 +16,10 @@ func machine(s Set) []*Set {
 		avx2(&s)
 		rungs = append(rungs, new(s))
 	}
+	if cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.BMI2, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL) {
+		avx512(&s)
+		rungs = append(rungs, new(s))
+	}
 	return rungs
 }
 
@@ -35,6 +39,8 @@ func avx2(s *Set) {
 		HardSwish:   amd64.F32HardSwish,
 		Tanh:        amd64.F32Tanh,
 		Exp:         amd64.F32Exp,
+		Erf:         amd64.F32Erf,
+		Gelu:        amd64.F32Gelu,
 		Affine:      amd64.F32Affine,
 	}
 	s.F32Binary = [NumBinary]func(dst, a, b []float32){
@@ -46,4 +52,35 @@ func avx2(s *Set) {
 		Min: amd64.F32MinimumScalar, Max: amd64.F32MaximumScalar, PRelu: amd64.F32PReluScalar,
 	}
 	s.F32Lerp, s.F32Max, s.F32ExpSum = amd64.F32Lerp, amd64.F32Max, amd64.F32ExpSum
+}
+
+// avx512 replaces what AVX-512 with F, BW, DQ and VL does better.
+func avx512(s *Set) {
+	s.Name = "avx512"
+	s.F32Gemm, s.F32Igemm = amd64.F32GemmAVX512, amd64.F32IgemmAVX512
+	s.F32MR, s.F32NR = amd64.F32MRAVX512, amd64.F32NRAVX512
+	s.F32Dwconv = amd64.F32DwconvAVX512
+	s.F32MaxPool, s.F32AvgPool = amd64.F32MaxPoolAVX512, amd64.F32AvgPoolAVX512
+	s.F32Unary = [NumUnary]func(dst, src []float32, p, q float32){
+		Clamp:       amd64.F32ClampAVX512,
+		LeakyRelu:   amd64.F32LeakyReluAVX512,
+		Sigmoid:     amd64.F32SigmoidAVX512,
+		SiLU:        amd64.F32SiLUAVX512,
+		HardSigmoid: amd64.F32HardSigmoidAVX512,
+		HardSwish:   amd64.F32HardSwishAVX512,
+		Tanh:        amd64.F32TanhAVX512,
+		Exp:         amd64.F32ExpAVX512,
+		Erf:         amd64.F32ErfAVX512,
+		Gelu:        amd64.F32GeluAVX512,
+		Affine:      amd64.F32AffineAVX512,
+	}
+	s.F32Binary = [NumBinary]func(dst, a, b []float32){
+		Add: amd64.F32AddAVX512, Sub: amd64.F32SubAVX512, Mul: amd64.F32MulAVX512, Div: amd64.F32DivAVX512,
+		Min: amd64.F32MinimumAVX512, Max: amd64.F32MaximumAVX512, PRelu: amd64.F32PReluAVX512,
+	}
+	s.F32BinaryScalar = [NumBinary]func(dst, a []float32, b float32){
+		Add: amd64.F32AddScalarAVX512, Sub: amd64.F32SubScalarAVX512, Mul: amd64.F32MulScalarAVX512, Div: amd64.F32DivScalarAVX512,
+		Min: amd64.F32MinimumScalarAVX512, Max: amd64.F32MaximumScalarAVX512, PRelu: amd64.F32PReluScalarAVX512,
+	}
+	s.F32Lerp, s.F32Max, s.F32ExpSum = amd64.F32LerpAVX512, amd64.F32MaxAVX512, amd64.F32ExpSumAVX512
 }

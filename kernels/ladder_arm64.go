@@ -21,6 +21,8 @@ func machine(s Set) []*Set {
 		HardSwish:   arm64.F32HardSwish,
 		Tanh:        arm64.F32Tanh,
 		Exp:         arm64.F32Exp,
+		Erf:         arm64.F32Erf,
+		Gelu:        arm64.F32Gelu,
 		Affine:      arm64.F32Affine,
 	}
 	s.F32Binary = [NumBinary]func(dst, a, b []float32){

@@ -20,6 +20,8 @@ const (
 	HardSwish                // x·min(max(p·x+q, 0), 1); p = 1/6, q = 1/2 for HardSwish
 	Tanh
 	Exp
+	Erf
+	Gelu   // x·(1+erf(x/√2))/2
 	Affine // p·x+q, rounded after the product
 	NumUnary
 )
@@ -90,6 +92,8 @@ func Ref() *Set {
 			HardSwish:   ref.F32HardSwish,
 			Tanh:        ref.F32Tanh,
 			Exp:         ref.F32Exp,
+			Erf:         ref.F32Erf,
+			Gelu:        ref.F32Gelu,
 			Affine:      ref.F32Affine,
 		},
 		F32Binary: [NumBinary]func(dst, a, b []float32){

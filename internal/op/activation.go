@@ -87,8 +87,6 @@ func (u *Unary) composed(env *Env, w walk) []Step {
 	switch u.Kind {
 	case Mish:
 		c = composition{kernels.Exp, mishBefore, mishAfter}
-	case Gelu:
-		c = composition{kernels.Exp, geluBefore, geluAfter}
 	case GeluTanh:
 		c = composition{kernels.Tanh, geluTanhBefore, geluTanhAfter}
 	case Elu:
@@ -131,23 +129,6 @@ func mishAfter(y, x, t []float32) {
 	for i, v := range x {
 		n := t[i] * (t[i] + 2)
 		y[i] = v * (n / (n + 2))
-	}
-}
-
-func geluBefore(t, x []float32) {
-	for i, v := range x {
-		t[i] = -.5 * v * v
-	}
-}
-
-// geluAfter takes the error function from formula 7.1.26 of Abramowitz and
-// Stegun (1964), whose error is below 1.5e-7, at |x|/√2; from 20 on it is 1.
-func geluAfter(y, x, t []float32) {
-	for i, v := range x {
-		a := max(v, -v)
-		s := 1 / (1 + .3275911*math.Sqrt2/2*a)
-		p := ((((1.061405429*s-1.453152027)*s+1.421413741)*s-.284496736)*s + .254829592) * s * t[i]
-		y[i] = max(v, 0) - .5*min(a, 20)*p
 	}
 }
 

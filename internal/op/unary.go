@@ -236,6 +236,12 @@ func (u *Unary) Kernel() (k kernels.Unary, p, q float32, ok bool) {
 		return kernels.Tanh, 0, 0, true
 	case Exp:
 		return kernels.Exp, 0, 0, true
+	case Erf:
+		return kernels.Erf, 0, 0, true
+	case Gelu:
+		return kernels.Gelu, 0, 0, true
+	case Neg:
+		return kernels.Affine, -1, float32(math.Copysign(0, -1)), true
 	}
 	return 0, 0, 0, false
 }

@@ -278,5 +278,83 @@ func hardForms(s *simplifier, n *graph.Node) (*graph.Value, error) {
 	return nil, nil
 }
 
+// geluForms recognises Gelu: k·x·(p·f(y)+p) with k·p = 1/2, where f(y) is
+// erf(x/√2) or tanh(√(2/π)·(x + 0.044715·x³)).
+func geluForms(s *simplifier, n *graph.Node) (*graph.Value, error) {
+	o, ok := n.Op.(*op.Binary)
+	if !ok || o.Legacy || o.Kind != op.Mul && o.Kind != op.Div || n.In[0].Type.DType != tensor.Float32 {
+		return nil, nil
+	}
+	k, a, b := product(&graph.Value{Type: n.Out[0].Type, Node: n})
+	for range 2 {
+		if b == nil {
+			return nil, nil
+		}
+		e, p, q := affine(b, nil)
+		if u, y := unary(e); u != nil && p == q && near(k*p, .5) && e.Type.Shape.Equal(n.Out[0].Type.Shape) {
+			x, p, q := affine(y, a)
+			switch {
+			case u.Kind == op.Erf && x == a && q == 0 && near(p, math.Sqrt2/2):
+				return s.add(n, &op.Unary{Kind: op.Gelu}, "Gelu", a)
+			case u.Kind == op.Tanh && q == 0 && near(p, math.Sqrt(2/math.Pi)) && withCube(x, a):
+				return s.add(n, &op.Unary{Kind: op.GeluTanh}, "Gelu", a)
+			}
+		}
+		a, b = b, a
+	}
+	return nil, nil
+}
+
+// withCube reports whether v is x + 0.044715·x³.
+func withCube(v, x *graph.Value) bool {
+	a, b := binary(v, op.Add)
+	if a != x {
+		a, b = b, a
+	}
+	if a != x || b == nil {
+		return false
+	}
+	cube, p, q := affine(b, nil)
+	if q != 0 || !near(p, .044715) {
+		return false
+	}
+	if base, e := binary(cube, op.Pow); base == x {
+		three, ok := scalar(e)
+		return ok && three == 3
+	}
+	f, g := binary(cube, op.Mul)
+	return f == x && isSquare(g, x) || g == x && isSquare(f, x)
+}
+
+// isSquare reports whether v is x·x.
+func isSquare(v, x *graph.Value) bool {
+	if v == nil {
+		return false
+	}
+	a, b := binary(v, op.Mul)
+	return a == x && b == x
+}
+
+// powForms turns powers with a constant exponent that has an operator of its
+// own into that.
+func powForms(s *simplifier, n *graph.Node) (*graph.Value, error) {
+	o, ok := n.Op.(*op.Binary)
+	if !ok || o.Legacy || o.Kind != op.Pow || !n.In[0].Type.DType.IsFloat() {
+		return nil, nil
+	}
+	x := n.In[0]
+	e, ok := scalar(n.In[1])
+	if !ok || !x.Type.Shape.Equal(n.Out[0].Type.Shape) {
+		return nil, nil
+	}
+	switch e {
+	case 1:
+		return x, nil
+	case 2:
+		return s.add(n, &op.Binary{Kind: op.Mul}, "Mul", x, x)
+	}
+	return nil, nil
+}
+
 // near compares scalars that went through float32 reciprocals.
 func near(a, b float64) bool { return math.Abs(a-b) < 1e-6 }

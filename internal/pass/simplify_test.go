@@ -62,7 +62,7 @@ func fused(o *op.ConvNHWC, n *graph.Node) string {
 	if len(n.In) > 2 && n.In[2] != nil {
 		s += "+b"
 	}
-	names := map[kernels.Unary]string{kernels.Clamp: "Clip", kernels.LeakyRelu: "LeakyRelu", kernels.Sigmoid: "Sigmoid", kernels.SiLU: "Swish", kernels.HardSigmoid: "HardSigmoid", kernels.HardSwish: "HardSwish", kernels.Tanh: "Tanh"}
+	names := map[kernels.Unary]string{kernels.Clamp: "Clip", kernels.LeakyRelu: "LeakyRelu", kernels.Sigmoid: "Sigmoid", kernels.SiLU: "Swish", kernels.HardSigmoid: "HardSigmoid", kernels.HardSwish: "HardSwish", kernels.Tanh: "Tanh", kernels.Erf: "Erf", kernels.Gelu: "Gelu"}
 	switch a := o.Act; {
 	case a.HasUnary:
 		s += "+" + names[a.Unary]

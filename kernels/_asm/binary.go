@@ -28,58 +28,56 @@ func binaries() {
 }
 
 func binary(name, formula string, f func(a, b reg.VecVirtual) reg.VecVirtual) {
-	TEXT("f32"+name+"AVX2", NOSPLIT, "func(dst, a, b []float32)")
+	TEXT(kernel(name), NOSPLIT, "func(dst, a, b []float32)")
 	Pragma("noescape")
-	Doc("f32"+name+"AVX2 computes, over the length of a and with b[i] for b:",
+	Doc(kernel(name)+" computes, over the length of a and with b[i] for b:",
 		"",
 		"\tfor i := range a {",
 		"\t\tdst[i] = "+formula,
 		"\t}")
 	e := elementwise{dst: true, sources: []string{"a", "b"}, unroll: 4}
-	e.f = func(_ int, x []reg.VecVirtual, _ reg.VecVirtual) reg.VecVirtual { return f(x[0], x[1]) }
+	e.f = func(_ int, x []reg.VecVirtual, _ *lanes) reg.VecVirtual { return f(x[0], x[1]) }
 	e.generate()
 	VZEROUPPER()
 	RET()
 }
 
 func binaryScalar(name, formula string, f func(a, b reg.VecVirtual) reg.VecVirtual) {
-	TEXT("f32"+name+"ScalarAVX2", NOSPLIT, "func(dst, a []float32, b float32)")
+	TEXT(kernel(name+"Scalar"), NOSPLIT, "func(dst, a []float32, b float32)")
 	Pragma("noescape")
-	Doc("f32"+name+"ScalarAVX2 computes, over the length of a:",
+	Doc(kernel(name+"Scalar")+" computes, over the length of a:",
 		"",
 		"\tfor i := range a {",
 		"\t\tdst[i] = "+formula,
 		"\t}")
 	b := broadcast("b")
 	e := elementwise{dst: true, sources: []string{"a"}, unroll: 4}
-	e.f = func(_ int, x []reg.VecVirtual, _ reg.VecVirtual) reg.VecVirtual { return f(x[0], b) }
+	e.f = func(_ int, x []reg.VecVirtual, _ *lanes) reg.VecVirtual { return f(x[0], b) }
 	e.generate()
 	VZEROUPPER()
 	RET()
 }
 
-// either returns VMINPS or VMAXPS of a and b, NaN where either is, and
-// consumes a. The instruction returns b where one is NaN, which leaves a NaN
+// either returns VMINPS or VMAXPS of a and b, NaN where either is. The instruction returns b where one is NaN, which leaves a NaN
 // in a to be merged.
 func either(op func(...Op), a, b reg.VecVirtual) reg.VecVirtual {
-	nan := YMM()
-	VCMPPS(unordered, a, a, nan)
-	op(b, a, a)
-	VORPS(nan, a, a)
-	return a
+	y := vec()
+	op(b, a, y)
+	nanWhere(a, y)
+	return y
 }
 
 func lerp() {
-	TEXT("f32LerpAVX2", NOSPLIT, "func(dst, a, b []float32, t float32)")
+	TEXT(kernel("Lerp"), NOSPLIT, "func(dst, a, b []float32, t float32)")
 	Pragma("noescape")
-	Doc("f32LerpAVX2 computes, over the length of a:",
+	Doc(kernel("Lerp")+" computes, over the length of a:",
 		"",
 		"\tfor i := range a {",
 		"\t\tdst[i] = fma(b[i]-a[i], t, a[i])",
 		"\t}")
 	t := broadcast("t")
 	e := elementwise{dst: true, sources: []string{"a", "b"}, unroll: 4}
-	e.f = func(_ int, x []reg.VecVirtual, _ reg.VecVirtual) reg.VecVirtual {
+	e.f = func(_ int, x []reg.VecVirtual, _ *lanes) reg.VecVirtual {
 		VSUBPS(x[0], x[1], x[1])
 		VFMADD231PS(t, x[1], x[0])
 		return x[0]

@@ -17,7 +17,7 @@ type elementwise struct {
 	// f computes the result from a vector of each source, which it may
 	// overwrite. slot numbers the vectors in flight; mask is of the lanes
 	// that exist, nil where all do.
-	f func(slot int, x []reg.VecVirtual, mask reg.VecVirtual) reg.VecVirtual
+	f func(slot int, x []reg.VecVirtual, mask *lanes) reg.VecVirtual
 }
 
 // generate emits the loops. Code for what follows them can be appended.
@@ -62,14 +62,14 @@ func (e *elementwise) generate() {
 	}
 	TESTQ(n, n)
 	JZ(LabelRef("done"))
-	mask := laneMasks(n, 1)[0]
+	masks := laneMasks(n, 1)
 	x := vecs(len(e.sources))
 	for i := range x {
-		VMASKMOVPS(Mem{Base: ptrs[i]}, mask, x[i])
+		load(Mem{Base: ptrs[i]}, masks[0], x[i])
 	}
-	y := e.f(0, x, mask)
+	y := e.f(0, x, masks[0])
 	if e.dst {
-		storeTail("store", [][]reg.VecVirtual{{y}}, []reg.GPVirtual{dst}, n)
+		storeTail("store", [][]reg.VecVirtual{{y}}, []reg.GPVirtual{dst}, n, masks)
 	}
 	Label("done")
 }
@@ -80,7 +80,7 @@ func broadcast(param string) reg.VecVirtual {
 	if err != nil {
 		panic(err)
 	}
-	v := YMM()
+	v := vec()
 	VBROADCASTSS(addr.Addr, v)
 	return v
 }

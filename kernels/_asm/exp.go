@@ -24,14 +24,14 @@ var expPoly = []float32{
 // reduce splits x, which it consumes, into n, as a float, and r. x is limited
 // to lo..hi first; a NaN survives in r.
 func reduce(x reg.VecVirtual, lo, hi float32) (n, r reg.VecVirtual) {
-	limit := YMM()
+	limit := vec()
 	VMOVUPS(splat(lo), limit)
 	VMAXPS(x, limit, x)
 	VMOVUPS(splat(hi), limit)
 	VMINPS(x, limit, x)
-	n, r = YMM(), x
+	n, r = vec(), x
 	VMULPS(splat(log2e), x, n)
-	VROUNDPS(U8(0), n, n)
+	round(n)
 	VFNMADD231PS(splat(ln2Hi), n, r)
 	VFNMADD231PS(splat(ln2Lo), n, r)
 	return n, r
@@ -39,7 +39,7 @@ func reduce(x reg.VecVirtual, lo, hi float32) (n, r reg.VecVirtual) {
 
 // expm1Poly returns r + r²·P(r), which is exp(r)-1, and consumes r.
 func expm1Poly(r reg.VecVirtual) reg.VecVirtual {
-	p, square := YMM(), YMM()
+	p, square := vec(), vec()
 	VMULPS(r, r, square)
 	VMOVUPS(splat(expPoly[0]), p)
 	for _, c := range expPoly[1:] {
@@ -58,13 +58,17 @@ func pow2(n reg.VecVirtual) reg.VecVirtual {
 }
 
 // expVec returns exp(x) and consumes x. Beyond the limits the result has long
-// been infinite or zero. 2^n is applied in two halves, because n may be past
+// been infinite or zero. AVX2 applies 2^n in two halves, because n may be past
 // both ends of the exponents, and results may be denormal.
 func expVec(x reg.VecVirtual) reg.VecVirtual {
 	n, r := reduce(x, -105, 89)
 	p := expm1Poly(r)
 	VADDPS(splat(1), p, p)
-	half := YMM()
+	if target.wide {
+		VSCALEFPS(n, p, p)
+		return p
+	}
+	half := vec()
 	VCVTPS2DQ(n, n)
 	VPSRAD(U8(1), n, half)
 	VPSUBD(half, n, n)
@@ -81,11 +85,53 @@ func tanhVec(x reg.VecVirtual) reg.VecVirtual {
 	n, r := reduce(x, -20, 20)
 	p := expm1Poly(r)
 	VCVTPS2DQ(n, n)
-	scale, m := pow2(n), YMM()
+	scale, m := pow2(n), vec()
 	VSUBPS(splat(1), scale, m)
 	VFMADD231PS(p, scale, m)
-	d := YMM()
+	d := vec()
 	VADDPS(splat(2), m, d)
 	VDIVPS(d, m, m)
 	return m
+}
+
+// The error function is x·P(x²)/Q(x²), with the coefficients of Eigen's
+// generic_fast_erf_float, the highest power first. The error is below 4e-7 of
+// the value; where |x| reaches erfLimit the result rounds to ±1.
+const erfLimit = 4
+
+var (
+	erfP = []float32{
+		-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05,
+		-7.34990630326855e-04, -2.95459980854025e-03, -1.60960333262415e-02,
+	}
+	erfQ = []float32{
+		-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03,
+		-1.42647390514189e-02,
+	}
+)
+
+// erfVec returns erf(x) and consumes x.
+func erfVec(x reg.VecVirtual) reg.VecVirtual {
+	limit := vec()
+	VMOVUPS(splat(-erfLimit), limit)
+	VMAXPS(x, limit, x)
+	VMOVUPS(splat(erfLimit), limit)
+	VMINPS(x, limit, x)
+	square := vec()
+	VMULPS(x, x, square)
+	p, q := horner(erfP, square), horner(erfQ, square)
+	VMULPS(x, p, p)
+	VDIVPS(q, p, p)
+	return p
+}
+
+// horner returns the polynomial in x with these coefficients, the highest
+// power first.
+func horner(coefficients []float32, x reg.VecVirtual) reg.VecVirtual {
+	p := vec()
+	VMOVUPS(splat(coefficients[0]), p)
+	for _, c := range coefficients[1:] {
+		VFMADD213PS(splat(c), x, p)
+	}
+	return p
 }

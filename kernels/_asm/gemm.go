@@ -8,20 +8,19 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// The tile: 12 accumulators, 2 vectors of weights and 2 broadcast elements of
-// A fill the 16 registers.
-const (
-	gemmMR     = 6
-	gemmNR     = 16
-	gemmUnroll = 4
-)
+// Steps of k in one turn of the loop.
+const gemmUnroll = 4
+
+// gemmNR returns the columns of a panel: two vectors, so that each element of
+// A that is loaded feeds two multiplications.
+func gemmNR() int { return 2 * vecLen }
 
 // gemms generates the tile kernels for every number of rows, with all columns
 // and with half of them.
 func gemms() {
 	for _, indirect := range []bool{false, true} {
-		for _, cols := range []int{gemmNR, gemmNR / 2} {
-			for m := 1; m <= gemmMR; m++ {
+		for _, cols := range []int{gemmNR(), gemmNR() / 2} {
+			for m := 1; m <= target.gemmMR; m++ {
 				gemmTile(m, cols, indirect)
 			}
 		}
@@ -37,9 +36,10 @@ func gemmTile(rows, cols int, indirect bool) {
 		name, row = "Igemm", "A + Offsets[m·Taps+t], or Zero"
 		loop = "\tfor t := range a.Taps { for k := range a.K {"
 	}
+	name = kernel(fmt.Sprintf("%s%dx%d", name, rows, cols))
 	g := gemm{vectors: cols / vecLen}
-	g.args = text(fmt.Sprintf("f32%s%dx%dAVX2", name, rows, cols), "gemmF32", "GemmF32",
-		fmt.Sprintf("f32%s%dx%dAVX2 computes a tile of %d rows and 1 to %d columns of panels of %d:", name, rows, cols, rows, cols, gemmNR),
+	g.args = text(name, "gemmF32", "GemmF32",
+		fmt.Sprintf("%s computes a tile of %d rows and 1 to %d columns of panels of %d:", name, rows, cols, gemmNR()),
 		"",
 		fmt.Sprintf("\tacc[m][n] = bias[n] for m < %d, n < N", rows),
 		loop,
@@ -59,7 +59,7 @@ func gemmTile(rows, cols int, indirect bool) {
 			VMOVAPS(g.acc[0][v], r[v])
 		}
 	}
-	ADDQ(U8(4*gemmNR), g.w)
+	ADDQ(U32(4*gemmNR()), g.w)
 	if indirect {
 		g.taps()
 	} else {
@@ -86,12 +86,14 @@ type gemm struct {
 
 // taps runs dot for each tap on the rows that the offset table names.
 func (g *gemm) taps() {
-	off, left := g.args.load("Offsets"), g.args.load("Taps")
-	stride := GP64()
+	t, stride := GP64(), GP64()
+	XORQ(t, t)
+	JMP(LabelRef("tapTest"))
 	Label("tap")
 	MOVQ(g.args.field("Taps"), stride)
 	p, rel := GP64(), GP64()
-	MOVQ(off, p)
+	MOVQ(g.args.field("Offsets"), p)
+	LEAQ(Mem{Base: p, Index: t, Scale: 4}, p)
 	for i, r := range g.row {
 		MOVLQSX(Mem{Base: p}, rel)
 		MOVQ(g.args.field("A"), r)
@@ -103,9 +105,10 @@ func (g *gemm) taps() {
 		}
 	}
 	g.dot()
-	ADDQ(U8(4), off)
-	DECQ(left)
-	JNZ(LabelRef("tap"))
+	INCQ(t)
+	Label("tapTest")
+	CMPQ(t, g.args.field("Taps"))
+	JLT(LabelRef("tap"))
 }
 
 // dot adds K products to every accumulator and moves w past the rows read.
@@ -120,7 +123,7 @@ func (g *gemm) dot() {
 	for u := range gemmUnroll {
 		g.step(k, u)
 	}
-	ADDQ(U32(4*gemmNR*gemmUnroll), g.w)
+	ADDQ(U32(4*gemmNR()*gemmUnroll), g.w)
 	ADDQ(U8(gemmUnroll), k)
 	CMPQ(k, end)
 	JLT(LabelRef("unrolled"))
@@ -129,7 +132,7 @@ func (g *gemm) dot() {
 	JMP(LabelRef("singleTest"))
 	Label("singleStep")
 	g.step(k, 0)
-	ADDQ(U8(4*gemmNR), g.w)
+	ADDQ(U32(4*gemmNR()), g.w)
 	INCQ(k)
 	Label("singleTest")
 	CMPQ(k, end)
@@ -140,10 +143,10 @@ func (g *gemm) dot() {
 func (g *gemm) step(k reg.GPVirtual, u int) {
 	w := vecs(g.vectors)
 	for v := range w {
-		VMOVUPS(Mem{Base: g.w, Disp: 4*gemmNR*u + vecBytes*v}, w[v])
+		VMOVUPS(Mem{Base: g.w, Disp: 4*gemmNR()*u + vecBytes*v}, w[v])
 	}
 	for i, r := range g.row {
-		x := YMM()
+		x := vec()
 		VBROADCASTSS(Mem{Base: r, Index: k, Scale: 4, Disp: 4 * u}, x)
 		for v := range w {
 			VFMADD231PS(x, w[v], g.acc[i][v])
@@ -154,9 +157,13 @@ func (g *gemm) step(k reg.GPVirtual, u int) {
 // epilogue adds the residual, clamps and stores.
 func (g *gemm) epilogue(cols int) {
 	n := g.args.load("N")
-	g.residual(n, cols)
+	var masks []*lanes
+	if target.wide {
+		masks = laneMasks(n, g.vectors)
+	}
+	g.residual(n, cols, masks)
 
-	lo, hi := YMM(), YMM()
+	lo, hi := vec(), vec()
 	VBROADCASTSS(g.args.field("Min"), lo)
 	VBROADCASTSS(g.args.field("Max"), hi)
 	for _, r := range g.acc {
@@ -181,11 +188,11 @@ func (g *gemm) epilogue(cols int) {
 	VZEROUPPER()
 	RET()
 	Label("partial")
-	storeTail("store", g.acc, c, n)
+	storeTail("store", g.acc, c, n, masks)
 }
 
 // residual adds Res where there is one, under a mask if columns are missing.
-func (g *gemm) residual(n reg.GPVirtual, cols int) {
+func (g *gemm) residual(n reg.GPVirtual, cols int, masks []*lanes) {
 	res := g.args.load("Res")
 	TESTQ(res, res)
 	JZ(LabelRef("clamp"))
@@ -200,11 +207,13 @@ func (g *gemm) residual(n reg.GPVirtual, cols int) {
 	}
 	JMP(LabelRef("clamp"))
 	Label("maskedResidual")
-	masks := laneMasks(n, g.vectors)
+	if !target.wide {
+		masks = laneMasks(n, g.vectors)
+	}
 	for _, r := range g.acc {
 		for v, x := range r {
-			y := YMM()
-			VMASKMOVPS(Mem{Base: res, Disp: vecBytes * v}, masks[v], y)
+			y := vec()
+			load(Mem{Base: res, Disp: vecBytes * v}, masks[v], y)
 			VADDPS(y, x, x)
 		}
 		ADDQ(stride, res)

@@ -1,5 +1,5 @@
 // Command asm generates the amd64 kernels. One run writes one file of
-// assembly and its stubs, named by the flags -kernels, -out and -stubs; the
+// assembly and its stubs, named by the flags -kernels, -isa, -out and -stubs; the
 // go:generate lines in kernels/amd64/doc.go list them all.
 package main
 
@@ -21,10 +21,15 @@ var files = map[string]func(){
 
 func main() {
 	kernels := flag.String("kernels", "", "the file to generate: gemm, window, unary, binary or reduce")
+	isa := flag.String("isa", "", "the instruction set: avx2 or avx512")
 	flag.Parse()
 	generate := files[*kernels]
 	if generate == nil {
 		fmt.Fprintf(os.Stderr, "asm: -kernels=%s is unknown\n", *kernels)
+		os.Exit(2)
+	}
+	if err := use(*isa); err != nil {
+		fmt.Fprintf(os.Stderr, "asm: %v\n", err)
 		os.Exit(2)
 	}
 	build.ConstraintExpr("!noasm")

@@ -13,9 +13,9 @@ func reductions() {
 }
 
 func maxOf() {
-	TEXT("f32MaxAVX2", NOSPLIT, "func(a []float32) float32")
+	TEXT(kernel("Max"), NOSPLIT, "func(a []float32) float32")
 	Pragma("noescape")
-	Doc("f32MaxAVX2 returns the largest element, NaN where there is one:",
+	Doc(kernel("Max")+" returns the largest element, NaN where there is one:",
 		"",
 		"\tm := -Inf",
 		"\tfor _, x := range a {",
@@ -24,15 +24,15 @@ func maxOf() {
 		"\treturn m")
 	const unroll = 4
 	acc := vecs(unroll)
-	lowest := YMM()
+	lowest := vec()
 	VMOVUPS(splatBits(0xff800000), lowest)
 	for _, x := range acc {
 		VMOVAPS(lowest, x)
 	}
 	e := elementwise{sources: []string{"a"}, unroll: unroll}
-	e.f = func(slot int, x []reg.VecVirtual, mask reg.VecVirtual) reg.VecVirtual {
+	e.f = func(slot int, x []reg.VecVirtual, mask *lanes) reg.VecVirtual {
 		if mask != nil {
-			VBLENDVPS(mask, x[0], lowest, x[0])
+			keepLanes(mask, lowest, x[0])
 		}
 		maxVec(acc[slot], x[0])
 		return nil
@@ -45,23 +45,25 @@ func maxOf() {
 }
 
 func expSum() {
-	TEXT("f32ExpSumAVX2", NOSPLIT, "func(dst, src []float32, shift float32) float32")
+	TEXT(kernel("ExpSum"), NOSPLIT, "func(dst, src []float32, shift float32) float32")
 	Pragma("noescape")
-	Doc("f32ExpSumAVX2 computes, over the length of src and in eight partial sums:",
+	Doc(kernel("ExpSum")+" computes, over the length of src and in one partial sum for each lane:",
 		"",
 		"\tfor i, x := range src {",
 		"\t\tdst[i] = exp(x - shift)",
 		"\t\tsum += dst[i]",
 		"\t}",
 		"\treturn sum")
-	shift, sum := broadcast("shift"), YMM()
+	shift, sum := broadcast("shift"), vec()
 	VXORPS(sum, sum, sum)
 	e := elementwise{dst: true, sources: []string{"src"}, unroll: 1}
-	e.f = func(_ int, x []reg.VecVirtual, mask reg.VecVirtual) reg.VecVirtual {
+	e.f = func(_ int, x []reg.VecVirtual, mask *lanes) reg.VecVirtual {
 		VSUBPS(shift, x[0], x[0])
 		y := expVec(x[0])
 		if mask != nil {
-			VANDPS(mask, y, y)
+			zero := vec()
+			VXORPS(zero, zero, zero)
+			keepLanes(mask, zero, y)
 		}
 		VADDPS(y, sum, sum)
 		return y
@@ -72,9 +74,16 @@ func expSum() {
 
 // fold reduces the lanes of x with f and returns the result.
 func fold(x reg.VecVirtual, f func(acc, x reg.VecVirtual)) {
-	y := YMM()
-	VPERM2F128(U8(1), x, x, y)
-	f(x, y)
+	y := vec()
+	if target.wide {
+		VSHUFF32X4(U8(0x4e), x, x, y)
+		f(x, y)
+		VSHUFF32X4(U8(0xb1), x, x, y)
+		f(x, y)
+	} else {
+		VPERM2F128(U8(1), x, x, y)
+		f(x, y)
+	}
 	VPERMILPS(U8(0x4e), x, y)
 	f(x, y)
 	VPERMILPS(U8(0xb1), x, y)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math"
+
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -18,7 +20,7 @@ func unaries() {
 		return sigmoidVec(x)
 	})
 	unary("SiLU", "x/(1+exp(-p·x))", "p", func(x, p, _ reg.VecVirtual) reg.VecVirtual {
-		y := YMM()
+		y := vec()
 		VMULPS(x, p, y)
 		y = sigmoidVec(y)
 		VMULPS(x, y, y)
@@ -26,7 +28,7 @@ func unaries() {
 	})
 	unary("HardSigmoid", "min(max(p·x+q, 0), 1)", "pq", hardSigmoidVec)
 	unary("HardSwish", "x·min(max(p·x+q, 0), 1)", "pq", func(x, p, q reg.VecVirtual) reg.VecVirtual {
-		y := YMM()
+		y := vec()
 		VMOVAPS(x, y)
 		y = hardSigmoidVec(y, p, q)
 		VMULPS(x, y, y)
@@ -38,6 +40,17 @@ func unaries() {
 	unary("Exp", "exp(x)", "", func(x, _, _ reg.VecVirtual) reg.VecVirtual {
 		return expVec(x)
 	})
+	unary("Erf", "erf(x)", "", func(x, _, _ reg.VecVirtual) reg.VecVirtual {
+		return erfVec(x)
+	})
+	unary("Gelu", "x·(1+erf(x/√2))/2", "", func(x, _, _ reg.VecVirtual) reg.VecVirtual {
+		y := vec()
+		VMULPS(splat(math.Sqrt2/2), x, y)
+		VMULPS(splat(.5), x, x)
+		y = erfVec(y)
+		VFMADD213PS(x, x, y)
+		return y
+	})
 	unary("Affine", "p·x+q, the product rounded", "pq", func(x, p, q reg.VecVirtual) reg.VecVirtual {
 		VMULPS(p, x, x)
 		VADDPS(q, x, x)
@@ -47,9 +60,9 @@ func unaries() {
 
 // unary generates one kernel. params names the parameters that f uses.
 func unary(name, formula, params string, f func(x, p, q reg.VecVirtual) reg.VecVirtual) {
-	TEXT("f32"+name+"AVX2", NOSPLIT, "func(dst, src []float32, p, q float32)")
+	TEXT(kernel(name), NOSPLIT, "func(dst, src []float32, p, q float32)")
 	Pragma("noescape")
-	Doc("f32"+name+"AVX2 computes, over the length of src:",
+	Doc(kernel(name)+" computes, over the length of src:",
 		"",
 		"\tfor i, x := range src {",
 		"\t\tdst[i] = "+formula,
@@ -62,9 +75,9 @@ func unary(name, formula, params string, f func(x, p, q reg.VecVirtual) reg.VecV
 		q = broadcast("q")
 	}
 	e := elementwise{dst: true, sources: []string{"src"}, unroll: 4}
-	e.f = func(_ int, x []reg.VecVirtual, _ reg.VecVirtual) reg.VecVirtual { return f(x[0], p, q) }
+	e.f = func(_ int, x []reg.VecVirtual, _ *lanes) reg.VecVirtual { return f(x[0], p, q) }
 	switch name {
-	case "Sigmoid", "SiLU", "Tanh", "Exp":
+	case "Sigmoid", "SiLU", "Tanh", "Exp", "Erf", "Gelu":
 		// Long enough for the CPU to overlap turns of the loop by itself.
 		e.unroll = 1
 	}
@@ -77,10 +90,10 @@ func unary(name, formula, params string, f func(x, p, q reg.VecVirtual) reg.VecV
 func hardSigmoidVec(x, p, q reg.VecVirtual) reg.VecVirtual {
 	VMULPS(p, x, x)
 	VADDPS(q, x, x)
-	zero := YMM()
+	zero := vec()
 	VXORPS(zero, zero, zero)
 	VMAXPS(x, zero, x)
-	one := YMM()
+	one := vec()
 	VMOVUPS(splat(1), one)
 	VMINPS(x, one, x)
 	return x
@@ -88,11 +101,10 @@ func hardSigmoidVec(x, p, q reg.VecVirtual) reg.VecVirtual {
 
 // whereNegative returns x < 0 ? x·slope : x and consumes x.
 func whereNegative(x, slope reg.VecVirtual) reg.VecVirtual {
-	y, negative := YMM(), YMM()
-	VXORPS(negative, negative, negative)
-	VCMPPS(lessThan, negative, x, negative)
+	y, zero := vec(), vec()
+	VXORPS(zero, zero, zero)
 	VMULPS(slope, x, y)
-	VBLENDVPS(negative, y, x, x)
+	copyWhere(lessThan, zero, x, y, x)
 	return x
 }
 
@@ -101,7 +113,7 @@ func whereNegative(x, slope reg.VecVirtual) reg.VecVirtual {
 func sigmoidVec(x reg.VecVirtual) reg.VecVirtual {
 	VXORPS(splatBits(1<<31), x, x)
 	e := expVec(x)
-	one := YMM()
+	one := vec()
 	VMOVUPS(splat(1), one)
 	VADDPS(one, e, e)
 	VDIVPS(e, one, e)

@@ -31,8 +31,8 @@ type window struct {
 // block is the state of one block of channels.
 type block struct {
 	acc  []reg.VecVirtual
-	mask reg.VecVirtual // of the channels that exist; nil where all do
-	tap  reg.GPVirtual  // element 0 of the tap's channels, less the block's offset
+	mask *lanes        // of the channels that exist; nil where all do
+	tap  reg.GPVirtual // element 0 of the tap's channels, less the block's offset
 }
 
 // source returns vector v of the tap's channels as an operand that may be
@@ -42,8 +42,8 @@ func (w *window) source(b *block, v int) Op {
 	if b.mask == nil {
 		return m
 	}
-	x := YMM()
-	VMASKMOVPS(m, b.mask, x)
+	x := vec()
+	load(m, b.mask, x)
 	return x
 }
 
@@ -91,14 +91,15 @@ func (w *window) generate(s steps) {
 	SUBQ(w.c, left)
 	JZ(LabelRef("done"))
 	SHRQ(U8(2), left)
-	b := &block{acc: vecs(1), mask: laneMasks(left, 1)[0]}
+	masks := laneMasks(left, 1)
+	b := &block{acc: vecs(1), mask: masks[0]}
 	w.pixels("rest", b, s, func() {
 		p := GP64()
 		LEAQ(Mem{Base: w.out, Index: w.c, Scale: 1}, p)
 		MOVQ(w.size, left)
 		SUBQ(w.c, left)
 		SHRQ(U8(2), left)
-		storeTail("store", [][]reg.VecVirtual{b.acc}, []reg.GPVirtual{p}, left)
+		storeTail("store", [][]reg.VecVirtual{b.acc}, []reg.GPVirtual{p}, left, masks)
 	})
 	Label("done")
 	VZEROUPPER()
@@ -153,8 +154,8 @@ func (w *window) block(name string, b *block, s steps) {
 func skip(_ *window, _ *block, next string) { JLT(LabelRef(next)) }
 
 func dwconv() {
-	w := &window{args: text("f32DwconvAVX2", "dwconvF32", "DwconvF32",
-		"f32DwconvAVX2 computes a run of output pixels of a depthwise convolution:",
+	w := &window{args: text(kernel("Dwconv"), "dwconvF32", "DwconvF32",
+		kernel("Dwconv")+" computes a run of output pixels of a depthwise convolution:",
 		"",
 		"\tfor p := range a.Pixels { for c := range a.C {",
 		"\t\tacc := W[0][c]",
@@ -165,7 +166,7 @@ func dwconv() {
 		"\t} }")}
 	weights, stride := w.args.load("W"), w.args.load("WStride")
 	row := GP64()
-	lo, hi := YMM(), YMM()
+	lo, hi := vec(), vec()
 	VBROADCASTSS(w.args.field("Min"), lo)
 	VBROADCASTSS(w.args.field("Max"), hi)
 	w.generate(steps{
@@ -181,7 +182,7 @@ func dwconv() {
 		},
 		tap: func(w *window, b *block) {
 			for v, x := range b.acc {
-				y := YMM()
+				y := vec()
 				VMOVUPS(Mem{Base: row, Disp: vecBytes * v}, y)
 				VFMADD231PS(w.source(b, v), y, x)
 			}
@@ -195,8 +196,8 @@ func dwconv() {
 }
 
 func maxPool() {
-	w := &window{args: text("f32MaxPoolAVX2", "poolF32", "PoolF32",
-		"f32MaxPoolAVX2 computes a run of output pixels of a maximum pooling:",
+	w := &window{args: text(kernel("MaxPool"), "poolF32", "PoolF32",
+		kernel("MaxPool")+" computes a run of output pixels of a maximum pooling:",
 		"",
 		"\tfor p := range a.Pixels { for c := range a.C {",
 		"\t\tacc := -Inf",
@@ -205,7 +206,7 @@ func maxPool() {
 		"\t\t} }",
 		"\t\tOut[p][c] = acc",
 		"\t} }")}
-	lowest := YMM()
+	lowest := vec()
 	VMOVUPS(splatBits(0xff800000), lowest)
 	w.generate(steps{
 		start: func(_ *window, b *block) {
@@ -216,7 +217,7 @@ func maxPool() {
 		outside: skip,
 		tap: func(w *window, b *block) {
 			for v, x := range b.acc {
-				y := YMM()
+				y := vec()
 				if b.mask != nil {
 					y = w.source(b, v).(reg.VecVirtual)
 				} else {
@@ -230,8 +231,8 @@ func maxPool() {
 }
 
 func avgPool() {
-	w := &window{args: text("f32AvgPoolAVX2", "poolF32", "PoolF32",
-		"f32AvgPoolAVX2 computes a run of output pixels of an average pooling:",
+	w := &window{args: text(kernel("AvgPool"), "poolF32", "PoolF32",
+		kernel("AvgPool")+" computes a run of output pixels of an average pooling:",
 		"",
 		"\tfor p := range a.Pixels { for c := range a.C {",
 		"\t\tacc := float32(0)",
@@ -254,7 +255,7 @@ func avgPool() {
 			}
 		},
 		end: func(_ *window, b *block) {
-			y := YMM()
+			y := vec()
 			VBROADCASTSS(Mem{Base: scale}, y)
 			for _, x := range b.acc {
 				VMULPS(y, x, x)

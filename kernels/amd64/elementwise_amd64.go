@@ -64,6 +64,12 @@ func F32Tanh(dst, src []float32, p, q float32) { unary(f32TanhAVX2, dst, src, p,
 // F32Exp sets dst[i] = exp(src[i]).
 func F32Exp(dst, src []float32, p, q float32) { unary(f32ExpAVX2, dst, src, p, q) }
 
+// F32Erf sets dst[i] = erf(src[i]).
+func F32Erf(dst, src []float32, p, q float32) { unary(f32ErfAVX2, dst, src, p, q) }
+
+// F32Gelu sets dst[i] = x·(1+erf(x/√2))/2 for x = src[i].
+func F32Gelu(dst, src []float32, p, q float32) { unary(f32GeluAVX2, dst, src, p, q) }
+
 // F32Affine sets dst[i] = p·src[i]+q, the product rounded.
 func F32Affine(dst, src []float32, p, q float32) { unary(f32AffineAVX2, dst, src, p, q) }
 

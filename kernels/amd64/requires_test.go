@@ -13,7 +13,8 @@ import (
 // ladder checks before it uses the kernel. CMOV and SSE are in every x86-64
 // CPU, AVX in every CPU with AVX2.
 var rungs = map[string][]string{
-	"AVX2": {"CMOV", "SSE", "SSE2", "AVX", "AVX2", "FMA3"},
+	"AVX2":   {"CMOV", "SSE", "SSE2", "AVX", "AVX2", "FMA3"},
+	"AVX512": {"CMOV", "SSE", "SSE2", "AVX", "AVX2", "FMA3", "BMI2", "AVX512F", "AVX512BW", "AVX512DQ", "AVX512VL"},
 }
 
 var (

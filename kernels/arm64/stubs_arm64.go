@@ -546,6 +546,26 @@ func f32TanhNEON(dst, src *float32, p, q float32, n int)
 //go:noescape
 func f32ExpNEON(dst, src *float32, p, q float32, n int)
 
+// f32ErfNEON computes
+//
+//	for i := range n {
+//		x := src[i]
+//		dst[i] = erf(x)
+//	}
+//
+//go:noescape
+func f32ErfNEON(dst, src *float32, p, q float32, n int)
+
+// f32GeluNEON computes
+//
+//	for i := range n {
+//		x := src[i]
+//		dst[i] = x/2 + x/2*erf(x/sqrt(2))
+//	}
+//
+//go:noescape
+func f32GeluNEON(dst, src *float32, p, q float32, n int)
+
 // f32AffineNEON computes
 //
 //	for i := range n {

@@ -30,6 +30,12 @@ func F32Tanh(dst, src []float32, p, q float32) { unary(f32TanhNEON, dst, src, p,
 // F32Exp sets dst[i] = exp(src[i]); see ref.F32Exp.
 func F32Exp(dst, src []float32, p, q float32) { unary(f32ExpNEON, dst, src, p, q) }
 
+// F32Erf sets dst[i] = erf(src[i]); see ref.F32Erf.
+func F32Erf(dst, src []float32, p, q float32) { unary(f32ErfNEON, dst, src, p, q) }
+
+// F32Gelu sets dst[i] = x·(1+erf(x/√2))/2 for x = src[i]; see ref.F32Gelu.
+func F32Gelu(dst, src []float32, p, q float32) { unary(f32GeluNEON, dst, src, p, q) }
+
 // F32Affine sets dst[i] = p·src[i]+q, the product rounded; see ref.F32Affine.
 func F32Affine(dst, src []float32, p, q float32) { unary(f32AffineNEON, dst, src, p, q) }
 

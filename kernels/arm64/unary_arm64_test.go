@@ -37,6 +37,7 @@ func TestTranscendental(t *testing.T) {
 		{"Exp", arm64.F32Exp, math.Exp},
 		{"Sigmoid", arm64.F32Sigmoid, sigmoid},
 		{"Tanh", arm64.F32Tanh, math.Tanh},
+		{"Erf", arm64.F32Erf, math.Erf},
 		{"SiLU", arm64.F32SiLU, func(x float64) float64 { return x * sigmoid(x) }},
 	}
 	dst := make([]float32, len(src))

@@ -61,6 +61,20 @@ func F32Exp(dst, src []float32, _, _ float32) {
 	}
 }
 
+// F32Erf sets dst[i] = erf(src[i]).
+func F32Erf(dst, src []float32, _, _ float32) {
+	for i, x := range src {
+		dst[i] = float32(math.Erf(float64(x)))
+	}
+}
+
+// F32Gelu sets dst[i] = x·(1+erf(x/√2))/2 for x = src[i].
+func F32Gelu(dst, src []float32, _, _ float32) {
+	for i, x := range src {
+		dst[i] = float32(.5 * float64(x) * (1 + math.Erf(float64(x)/math.Sqrt2)))
+	}
+}
+
 // F32Affine sets dst[i] = p·src[i]+q, the product rounded.
 func F32Affine(dst, src []float32, p, q float32) {
 	for i, x := range src {

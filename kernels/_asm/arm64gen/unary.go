@@ -73,6 +73,59 @@ var reciprocal = []string{
 	"VFMUL_S4({u}, {t}, {x})",
 }
 
+// erfConsts are the constants of erfCode, with the coefficients of Eigen's
+// generic_fast_erf_float.
+var erfConsts = []constant{
+	number("lo", -4), // erf(4) rounds to 1
+	number("hi", 4),
+	number("p0", -1.60960333262415e-02),
+	number("p1", -2.95459980854025e-03),
+	number("p2", -7.34990630326855e-04),
+	number("p3", -5.69250639462346e-05),
+	number("p4", -2.10102402082508e-06),
+	number("p5", 2.77068142495902e-08),
+	number("p6", -2.72614225801306e-10),
+	number("q0", -1.42647390514189e-02),
+	number("q1", -7.37332916720468e-03),
+	number("q2", -1.68282697438203e-03),
+	number("q3", -2.13374055278905e-04),
+	number("q4", -1.45660718464996e-05),
+}
+
+// erfCode replaces x by erf(x) and needs n, t and u.
+var erfCode = []string{
+	"VFMAX_S4({lo}, {x}, {x})",
+	"VFMIN_S4({hi}, {x}, {x})",
+	"// t = p0 + n·(p1 + n·(p2 + n·(p3 + n·(p4 + n·(p5 + n·p6))))), n = x²",
+	"VFMUL_S4({x}, {x}, {n})",
+	"VMOV V{p5}.B16, V{t}.B16",
+	"VFMLA V{p6}.S4, V{n}.S4, V{t}.S4",
+	"VMOV V{p4}.B16, V{u}.B16",
+	"VFMLA V{t}.S4, V{n}.S4, V{u}.S4",
+	"VMOV V{p3}.B16, V{t}.B16",
+	"VFMLA V{u}.S4, V{n}.S4, V{t}.S4",
+	"VMOV V{p2}.B16, V{u}.B16",
+	"VFMLA V{t}.S4, V{n}.S4, V{u}.S4",
+	"VMOV V{p1}.B16, V{t}.B16",
+	"VFMLA V{u}.S4, V{n}.S4, V{t}.S4",
+	"VMOV V{p0}.B16, V{u}.B16",
+	"VFMLA V{t}.S4, V{n}.S4, V{u}.S4",
+	"VFMUL_S4({u}, {x}, {x})",
+	"// t = q0 + n·(q1 + n·(q2 + n·(q3 + n·q4)))",
+	"VMOV V{q3}.B16, V{t}.B16",
+	"VFMLA V{q4}.S4, V{n}.S4, V{t}.S4",
+	"VMOV V{q2}.B16, V{u}.B16",
+	"VFMLA V{t}.S4, V{n}.S4, V{u}.S4",
+	"VMOV V{q1}.B16, V{t}.B16",
+	"VFMLA V{u}.S4, V{n}.S4, V{t}.S4",
+	"VMOV V{q0}.B16, V{u}.B16",
+	"VFMLA V{t}.S4, V{n}.S4, V{u}.S4",
+	"VFDIV_S4({u}, {x}, {x})",
+}
+
+// erfLocals are the registers of erfCode beside x.
+var erfLocals = []string{"n", "t", "u"}
+
 // tanhConsts are the further constants of tanh; the polynomial is tanhf's in
 // the Cephes library.
 var tanhConsts = []constant{
@@ -153,6 +206,17 @@ var unaries = []elementwise{
 		name: "Exp", doc: "exp(x)",
 		srcs: []string{"x"}, locals: expLocals, consts: expConsts, unroll: 4, result: "x",
 		code: expCode,
+	},
+	{
+		name: "Erf", doc: "erf(x)",
+		srcs: []string{"x"}, locals: erfLocals, consts: erfConsts, unroll: 4, result: "x",
+		code: erfCode,
+	},
+	{
+		name: "Gelu", doc: "x/2 + x/2*erf(x/sqrt(2))",
+		srcs: []string{"v"}, locals: append(erfLocals, "x"), consts: slices.Concat(erfConsts, []constant{number("rsqrt2", math.Sqrt2/2), number("half", .5)}), unroll: 2, result: "n",
+		code: slices.Concat([]string{"VFMUL_S4({rsqrt2}, {v}, {x})", "VFMUL_S4({half}, {v}, {v})"}, erfCode,
+			[]string{"VMOV V{v}.B16, V{n}.B16", "VFMLA V{x}.S4, V{v}.S4, V{n}.S4"}),
 	},
 	{
 		name: "Affine", doc: "p*x + q // the product rounded",
