@@ -78,15 +78,15 @@ var (
 // libcamera scales to any size below them.
 func parseCSI(text string) []Device {
 	var devices []Device
+	skip := true // what comes before the first camera, and of USB cameras: V4L2 is the shorter way to them
 	for line := range strings.Lines(text) {
 		if m := csiCamera.FindStringSubmatch(strings.TrimRight(line, "\n")); m != nil {
-			if strings.Contains(m[3], "usb") { // libcamera lists these too; V4L2 is the shorter way
-				continue
+			if skip = strings.Contains(m[3], "usb"); !skip {
+				devices = append(devices, Device{Source: "csi:" + m[1], Name: m[2], Backend: "rpicam", Bus: m[3]})
 			}
-			devices = append(devices, Device{Source: "csi:" + m[1], Name: m[2], Backend: "rpicam", Bus: m[3]})
 			continue
 		}
-		if len(devices) == 0 {
+		if skip {
 			continue
 		}
 		d := &devices[len(devices)-1]
