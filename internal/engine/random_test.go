@@ -59,7 +59,7 @@ func (s *sketch) grow() {
 	x := s.pick("x")
 	d := s.shapes[x]
 	n, c, h, w := d[0], d[1], d[2], d[3]
-	switch rapid.IntRange(0, 34).Draw(s.t, "piece") {
+	switch rapid.IntRange(0, 35).Draw(s.t, "piece") {
 	case 0, 1: // convolution, perhaps with stride and dilation
 		k, stride := rapid.SampledFrom([]int{1, 3}).Draw(s.t, "k"), rapid.IntRange(1, 2).Draw(s.t, "stride")
 		o := rapid.SampledFrom([]int{1, 3, 8, 17, 24}).Draw(s.t, "o")
@@ -191,7 +191,7 @@ func (s *sketch) move(x *graph.Value) {
 	d := s.shapes[x]
 	n, c, h, w := d[0], d[1], d[2], d[3]
 	crd := graph.Attrs{number("blocksize", 2), optest.AttrString("mode", rapid.SampledFrom([]string{"DCR", "CRD"}).Draw(s.t, "mode"))}
-	switch rapid.IntRange(0, 11).Draw(s.t, "movement") {
+	switch rapid.IntRange(0, 12).Draw(s.t, "movement") {
 	case 0:
 		if c%4 == 0 && h*w <= 100 {
 			s.node("DepthToSpace", []int{n, c / 4, 2 * h, 2 * w}, crd, x)
@@ -231,7 +231,11 @@ func (s *sketch) move(x *graph.Value) {
 	case 10: // a border of another kind
 		mode := rapid.SampledFrom([]string{"constant", "edge"}).Draw(s.t, "border")
 		s.node("Pad", []int{n, c + 1, h + 1, w + 2}, graph.Attrs{optest.AttrString("mode", mode)}, x, s.ints(0, 1, 0, 1, 0, 0, 1, 1), s.Scalar(.5))
-	case 11: // a mean over rows, one over channels
+	case 11: // sums of three, in which a value comes twice or none has the shape
+		y := s.Node("Tanh", nil, x)
+		s.node("Sum", d, nil, rapid.Permutation([]*graph.Value{x, y, x}).Draw(s.t, "order")...)
+		s.node("Mean", d, nil, s.Weights(1, c, 1, 1), s.Weights(h, 1), x)
+	case 12: // a mean over rows, one over channels
 		axis := rapid.SampledFrom([]int{1, 2}).Draw(s.t, "axis")
 		s.node("Sub", d, nil, x, s.Node("ReduceMean", nil, x, s.ints(axis)))
 	}

@@ -283,7 +283,12 @@ func binaryF32(env *Env, w walk, k kernels.Binary, dst, p, q []float32) []Step {
 	return eachRow(w, "f32_binary", 1, func(off [4]int, from, to int) {
 		d := dst[off[0]+from : off[0]+to]
 		switch {
-		case same && w.in[1] == 1:
+		case same && w.in[1] == 0: // one number for the row, as another operand is longer
+			scalar(d[:1], p[off[1]:off[1]+1], q[off[2]])
+			for i := range d {
+				d[i] = d[0]
+			}
+		case same:
 			vec(d, p[off[1]+from:off[1]+to], q[off[2]+from:off[2]+to])
 		case left:
 			scalar(d, p[off[1]+from*w.in[1]:][:len(d)], q[off[2]])

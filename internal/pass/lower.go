@@ -311,7 +311,7 @@ func (l *lowerer) node(n *graph.Node) error {
 		return l.softmax(n, o)
 	case *op.Pad:
 		return l.pad(n, o)
-	case *op.Unary, *op.Binary, *op.Clip, *op.Where, *op.Cast, *op.QuantizeLinear, *op.DequantizeLinear:
+	case *op.Unary, *op.Binary, *op.Variadic, *op.Clip, *op.Where, *op.Cast, *op.QuantizeLinear, *op.DequantizeLinear:
 		if ok, err := l.elementwise(n); ok || err != nil {
 			return err
 		}

@@ -577,6 +577,9 @@ func TestMovement(t *testing.T) {
 			y := b.Node("Conv", graph.Attrs{optest.AttrInts("pads", 1, 1, 1, 1), optest.AttrInt("group", 8)}, x, b.Weights(8, 1, 3, 3))
 			return b.Node("PRelu", nil, b.Node("Add", nil, x, y), b.Weights(8, 1, 1))
 		})},
+		{name: "sum of three", want: "move Conv Relu Tanh Variadic Conv move", build: between(8, 8, func(b *optest.Net, x *graph.Value) *graph.Value {
+			return b.Node("Sum", nil, x, b.Node("Relu", nil, x), b.Node("Tanh", nil, x))
+		})},
 		{name: "upsample and pool", want: "move Conv Resize Pool Conv move", build: between(8, 8, func(b *optest.Net, x *graph.Value) *graph.Value {
 			y := b.Node("Resize", graph.Attrs{optest.AttrString("mode", "nearest")}, x, b.Floats(), b.Floats(1, 1, 2, 2))
 			return b.Node("MaxPool", graph.Attrs{optest.AttrInts("kernel_shape", 2, 2), optest.AttrInts("strides", 2, 2)}, y)
