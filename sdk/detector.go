@@ -144,7 +144,10 @@ func (d *Detector) read(n *lane, dst []Detection, f *camera.Frame, t vision.Tran
 	if n.dets, err = n.detector.Decode(n.dets, n.outputs, t, float32(d.config.MinScore)); err != nil {
 		return dst, err
 	}
-	found := vision.NMS(n.dets, float32(d.config.IoU))
+	found := n.dets
+	if !d.chosen.Unique {
+		found = vision.NMS(found, float32(d.config.IoU))
+	}
 	if err := n.detector.Masks(found, n.outputs, t, f.Width, f.Height); err != nil {
 		return dst, err
 	}

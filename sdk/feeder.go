@@ -148,12 +148,8 @@ func (l *Feeder) newLane(s *Session) (*lane, int, error) {
 	}
 	n := &lane{owner: l, session: s, pre: pre, input: s.Input(s.Inputs()[0].Name).F32()}
 	for _, p := range s.Outputs() {
-		t := s.Output(p.Name)
-		out := vision.Output{Name: p.Name, Shape: t.Shape}
-		if t.DType != tensor.Float32 {
-			out.Data = make([]float32, t.Elems())
-		}
-		n.outputs, n.tensors = append(n.outputs, out), append(n.tensors, t)
+		n.outputs = append(n.outputs, vision.Output{Name: p.Name, Shape: p.Type.Shape})
+		n.tensors = append(n.tensors, s.Output(p.Name))
 	}
 	classes, err := l.decode(n)
 	return n, classes, err
@@ -291,13 +287,17 @@ func (n *lane) run(ctx context.Context, f *camera.Frame, read func(*lane, *camer
 	}
 	inferred := time.Now()
 	for i, t := range n.tensors {
-		n.outputs[i].Shape = t.Shape
-		if t.DType == tensor.Float32 {
-			n.outputs[i].Data = t.F32()
-			continue
-		}
-		for j := range t.Elems() {
-			n.outputs[i].Data[j] = float32(t.Float(j))
+		out := &n.outputs[i]
+		out.Shape = t.Shape
+		switch t.DType {
+		case tensor.Float32:
+			out.Data = t.F32()
+		case tensor.Int64:
+			out.I64 = t.I64()
+		case tensor.Int32:
+			out.I32 = tensor.View[int32](t)
+		case tensor.Uint8:
+			out.U8 = t.Bytes()
 		}
 	}
 	if err := read(n, f, transform); err != nil {
