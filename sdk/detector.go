@@ -26,10 +26,18 @@ type Point = vision.Point
 var ErrPreset = vision.ErrPreset
 
 // Presets returns the names of the presets of detectors.
-func Presets() []string {
+func Presets() []string { return presets(vision.Detect) }
+
+// ClassifierPresets returns the names of the presets of classifiers.
+func ClassifierPresets() []string { return presets(vision.Classify) }
+
+// SegmenterPresets returns the names of the presets of segmenters.
+func SegmenterPresets() []string { return presets(vision.Segment) }
+
+func presets(task vision.Task) []string {
 	return slices.DeleteFunc(vision.PresetNames(), func(name string) bool {
 		p, err := vision.FindPreset(name)
-		return err != nil || p.Task != vision.Detect
+		return err != nil || p.Task != task
 	})
 }
 

@@ -62,3 +62,7 @@ func (s *Segmenter) SegmentFrame(ctx context.Context, dst *Mask, f *camera.Frame
 		return n.segmenter.Decode(dst, n.outputs, t, f.Width, f.Height)
 	})
 }
+
+// Draw tints a picture in the colours of the classes; class 0, which most models
+// have for the background, stays clear. Mask.Image gives the same colours.
+func (s *Segmenter) Draw(img *image.RGBA, m *Mask) { vision.DrawMask(img, m) }
