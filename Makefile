@@ -57,6 +57,9 @@ test-gocv:
 	else echo "tests of the GoCV edition left out: $$why"; fi
 test-gocv-arm64:
 	./.ci/gocv-arm64 $(SUITE)
+# Minutes of emulation, so not part of test.
+test-avx512:
+	./.ci/avx512 ./kernels
 race:
 	@if command -v gcc >/dev/null; then EDGECAM_ASSETS=none CGO_ENABLED=1 $(GO) test -race -short $(RACE); else echo "race detector skipped: it needs gcc (apt-get install gcc libc6-dev)"; fi
 fuzz:
