@@ -91,6 +91,9 @@ func preparedCases() (cases []struct {
 	add(1, &op.BatchNorm{Epsilon: 1e-3}, wave(0, 2, 3, 40, 50), wave(1, 3), wave(2, 3), wave(3, 3), wave(-4.5, 3))
 	add(1, &op.InstanceNorm{Epsilon: 1e-3}, wave(0, 2, 3, 4, 5), wave(1, 3), wave(2, 3))
 	add(1, &op.InstanceNorm{Epsilon: 1e-3, Groups: 2}, wave(0, 2, 6, 4, 5), wave(1, 6), wave(2, 6))
+	add(1, &op.GroupNormNHWC{Epsilon: 1e-3, Groups: 3, Act: op.NoAct()}, wave(0, 2, 20, 30, 6), wave(1, 6), wave(2, 6))
+	add(1, &op.GroupNormNHWC{Epsilon: 1e-3, Groups: 300, Act: op.ClampAct(0, 1)}, wave(3, 2, 4, 5, 300), wave(1, 300), wave(2, 300))
+	add(1, &op.GroupNormNHWC{Epsilon: 1e-3, Groups: 1, Act: op.Act{Slope: wave(0, 5000).F32()}}, wave(0, 1, 3, 1, 5000), wave(1, 5000), wave(2, 5000))
 	add(3, &op.LayerNorm{Epsilon: 1e-3, Axis: -1}, wave(0, 20, 3, 700), wave(1, 700), wave(2, 3, 700))
 	add(1, &op.LayerNorm{Epsilon: 1e-3, Axis: 1, RMS: true}, wave(0, 5, 3, 7), wave(1, 1))
 	for k := op.ReduceSum; k <= op.ReduceLogSumExp; k++ {

@@ -297,6 +297,10 @@ func (l *lowerer) node(n *graph.Node) error {
 		if ok, err := l.deconv(n, o); ok || err != nil {
 			return err
 		}
+	case *op.InstanceNorm:
+		if ok, err := l.groupNorm(n, o); ok || err != nil {
+			return err
+		}
 	case *op.MaxPool, *op.AveragePool, *op.GlobalPool:
 		if ok, err := l.pool(n); ok || err != nil {
 			return err

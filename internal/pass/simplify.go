@@ -83,7 +83,7 @@ func (s *simplifier) get(v *graph.Value) *graph.Value {
 type rule func(s *simplifier, n *graph.Node) (*graph.Value, error)
 
 // rules are tried in order; the first that applies wins.
-var rules = []rule{dropIdentity, powForms, clipForms, leakyForms, preluForms, gates, hardForms, geluForms, batchNorm, foldScale, foldPad, spatialMean}
+var rules = []rule{dropIdentity, powForms, clipForms, leakyForms, preluForms, gates, hardForms, geluForms, batchNorm, groupNorm, foldScale, foldPad, spatialMean}
 
 func (s *simplifier) node(n *graph.Node, count map[*graph.Value]int) error {
 	m := *n
@@ -259,6 +259,11 @@ func (s *simplifier) scaled(n *graph.Node, x *graph.Value, scale, shift []float6
 	case *op.Conv:
 		per := w.Elems() / w.Shape[0]
 		channel = func(i int) int { return i / per }
+	case *op.InstanceNorm:
+		if o.PerGroup {
+			return nil, nil
+		}
+		channel = func(i int) int { return i }
 	case *op.ConvTranspose:
 		taps := w.Shape[2:].Elems()
 		groupOut, groupIn := w.Shape[1], w.Shape[0]/o.Group
