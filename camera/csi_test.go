@@ -104,7 +104,11 @@ func TestCSIErrors(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			fake(t, "rpicam-vid", tc.script)
-			src, err := Options{Timeout: 100 * time.Millisecond}.Open(tc.uri)
+			o := Options{Timeout: 20 * time.Second}
+			if tc.name == "hangs" {
+				o.Timeout = 100 * time.Millisecond
+			}
+			src, err := o.Open(tc.uri)
 			if src != nil || !errors.Is(err, tc.want) || !strings.Contains(fmt.Sprint(err), tc.text) {
 				t.Errorf("%v, want %v naming %q", err, tc.want, tc.text)
 			}

@@ -159,7 +159,8 @@ func (s *feed) first(timeout time.Duration) error {
 		err = p.err
 	}
 	if err != nil {
-		s.Close()
+		s.end()
+		<-s.done
 		return err
 	}
 	s.ahead = &p

@@ -109,17 +109,17 @@ func TestFFmpegErrors(t *testing.T) {
 		{"absurd size", `printf 'P6\n99999 1\n255\n'`, 0, ErrFormat, "99999"},
 		{"too many pixels", `printf 'P6\n30000 30000\n255\n'`, 0, ErrTooLarge, "30000x30000"},
 		{"endless number", `printf 'P6\n999999999999999 1\n255\n'`, 0, ErrFormat, "PPM"},
-		{"hangs", `sleep 100`, 0, ErrLost, "500ms"},
-		{"hangs later", twoPPM + `; sleep 100`, 2, ErrLost, "100ms"},
-		{"leaves a child behind", twoPPM + `; sleep 100 & exit 0`, 2, ErrLost, "100ms"},
-		{"closes its output", twoPPM + `; exec >&-; echo 'still here' >&2; sleep 100`, 2, ErrLost, "100ms"},
+		{"hangs", `sleep 100`, 0, ErrLost, "1.5s"},
+		{"hangs later", twoPPM + `; sleep 100`, 2, ErrLost, "300ms"},
+		{"leaves a child behind", twoPPM + `; sleep 100 & exit 0`, 2, ErrLost, "300ms"},
+		{"closes its output", twoPPM + `; exec >&-; echo 'still here' >&2; sleep 100`, 2, ErrLost, "300ms"},
 		{"control characters", `printf 'a\033[31mb\001\377' >&2; exit 1`, 0, ErrFormat, "a [31mb ?"},
 		{"endless talk", `i=0; while [ $i -lt 20000 ]; do echo "line $i" >&2; i=$((i+1)); done; exit 1`, 0, ErrFormat, "line 19999"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			fake(t, "ffmpeg", tc.script)
-			o := Options{Timeout: 100 * time.Millisecond}
-			if tc.name == "endless talk" {
+			o := Options{Timeout: 300 * time.Millisecond}
+			if !errors.Is(tc.want, ErrLost) {
 				o.Timeout = time.Minute
 			}
 			src, err := o.Open(mp4(t, "x.mp4"))
@@ -280,7 +280,7 @@ func TestHTTPFromFFmpeg(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	free.Close()
+	shut(t, free)
 	address := free.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, program, "-loglevel", "error", "-re", "-f", "lavfi", "-i", "color=red:size=96x64:rate=25", "-c:v", "mjpeg", "-f", "mpjpeg",
@@ -315,7 +315,7 @@ func TestRealFFmpegErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer mute.Close()
+	defer shut(t, mute)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "video/mp4")
 		fmt.Fprint(w, "this is no video, secret or not")
@@ -332,7 +332,11 @@ func TestRealFFmpegErrors(t *testing.T) {
 		{"rtsp://user:secret@" + strings.TrimPrefix(s.URL, "http://") + "/x", ErrFormat, "not RTSP"},
 	} {
 		start := time.Now()
-		_, err := Options{Timeout: 500 * time.Millisecond}.Open(tc.uri)
+		o := Options{Timeout: 20 * time.Second}
+		if errors.Is(tc.want, ErrLost) {
+			o.Timeout = 500 * time.Millisecond
+		}
+		_, err := o.Open(tc.uri)
 		if !errors.Is(err, tc.want) || !strings.Contains(fmt.Sprint(err), tc.text) || strings.Contains(fmt.Sprint(err), "secret") {
 			t.Errorf("%s: %v after %v, want %v naming %q", tc.uri, err, time.Since(start), tc.want, tc.text)
 		}

@@ -157,7 +157,7 @@ func TestPictureNeedNotWaitForTheNext(t *testing.T) {
 func TestStallEndsRead(t *testing.T) {
 	a, _ := jpegs(t)
 	url := serve(t, "multipart/x-mixed-replace; boundary=x", join("--x\r\n\r\n", a), true)
-	src := opened(t)(Options{Timeout: 100 * time.Millisecond}.Open(url))
+	src := opened(t)(Options{Timeout: 300 * time.Millisecond}.Open(url))
 	var f Frame
 	if err := src.Read(context.Background(), &f); err != nil {
 		t.Fatal(err)
@@ -169,7 +169,7 @@ func TestStallEndsRead(t *testing.T) {
 		t.Error(err)
 	}
 	for range 2 {
-		if err := src.Read(context.Background(), &f); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "100ms") {
+		if err := src.Read(context.Background(), &f); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "300ms") {
 			t.Error(err)
 		}
 	}
@@ -228,7 +228,7 @@ func TestHTTPErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	free.Close()
+	shut(t, free)
 	for _, tc := range []struct {
 		uri  string
 		want error
@@ -249,7 +249,11 @@ func TestHTTPErrors(t *testing.T) {
 		{"http://user:secret@" + free.Addr().String() + "/?pwd=secret", ErrNotFound, "check the address"},
 		{"http://user:secret@name.invalid/", ErrNotFound, "name"},
 	} {
-		src, err := Options{Timeout: 200 * time.Millisecond}.Open(tc.uri)
+		o := Options{Timeout: 20 * time.Second}
+		if strings.HasSuffix(tc.uri, "/mute") || strings.Contains(tc.uri, ".invalid") {
+			o.Timeout = 200 * time.Millisecond
+		}
+		src, err := o.Open(tc.uri)
 		if src != nil || !errors.Is(err, tc.want) || !strings.Contains(fmt.Sprint(err), tc.text) {
 			if strings.Contains(tc.uri, ".invalid") && errors.Is(err, ErrLost) {
 				continue // a name server that does not answer

@@ -70,7 +70,8 @@ func OpenLive(uri string, o Options, c LiveConfig) *Live {
 }
 
 // NewLive returns a Live of the source that open opens, each time anew. It
-// starts to open it at once; if that fails, Read returns the error.
+// starts to open it at once; if that fails, Read returns the error. open may be
+// called while an earlier call, which was given up, has not returned.
 func NewLive(open func() (Source, error), c LiveConfig) *Live {
 	if c.MinBackoff <= 0 {
 		c.MinBackoff = 500 * time.Millisecond
@@ -224,8 +225,8 @@ func (l *Live) watch(s *session, timer *time.Timer) error {
 	timer.Reset(l.c.Watchdog)
 	for {
 		select {
-		case err := <-s.end:
-			return err
+		case e := <-s.end:
+			return e.err
 		case <-timer.C:
 			idle := time.Since(s.start) - time.Duration(s.beat.Load())
 			if idle < l.c.Watchdog {
@@ -253,7 +254,7 @@ type session struct {
 	l            *Live
 	ctx          context.Context
 	cancel       func()
-	end          chan error
+	end          chan ending
 	start        time.Time
 	beat         atomic.Int64 // time since start, when the source last returned
 	opened, came atomic.Bool
@@ -264,6 +265,9 @@ type session struct {
 	base         int  // Index of the first frame
 }
 
+// ending is what ended a session.
+type ending struct{ err error }
+
 // compressed is a source that can leave decoding to its caller.
 type compressed interface {
 	readPacket(context.Context, *Frame) error
@@ -271,7 +275,7 @@ type compressed interface {
 
 func (l *Live) begin(first bool) *session {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &session{l: l, ctx: ctx, cancel: cancel, end: make(chan error, 1), start: time.Now()}
+	s := &session{l: l, ctx: ctx, cancel: cancel, end: make(chan ending, 1), start: time.Now()}
 	go func() {
 		defer cancel()
 		err := s.read(first)
@@ -287,7 +291,7 @@ func (l *Live) begin(first bool) *session {
 			l.hung--
 			l.mu.Unlock()
 		}
-		s.end <- err
+		s.end <- ending{err}
 	}()
 	return s
 }

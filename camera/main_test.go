@@ -1,12 +1,21 @@
 package camera
 
 import (
+	"io"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// shut closes c.
+func shut(t *testing.T, c io.Closer) {
+	t.Helper()
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
 
 // open opens uri, and closes it after the test.
 func open(t *testing.T, uri string) Source {

@@ -47,7 +47,7 @@ func (c rtspCamera) start(t *testing.T) string {
 			})
 		}
 	})
-	t.Cleanup(func() { cancel(); l.Close(); wg.Wait() })
+	t.Cleanup(func() { cancel(); shut(t, l); wg.Wait() })
 	return l.Addr().String()
 }
 
@@ -147,7 +147,7 @@ func TestRTSP(t *testing.T) {
 	})
 	t.Run("comes back", func(t *testing.T) {
 		l := OpenLive("rtsp://"+rtspCamera{"", stream, "close"}.start(t)+"/ch1", Options{Timeout: 4 * time.Second}, LiveConfig{MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond})
-		defer l.Close()
+		defer shut(t, l)
 		var f Frame
 		for l.Stats().Reconnects < 2 {
 			if err := l.Read(context.Background(), &f); err != nil {

@@ -138,7 +138,7 @@ func TestLongRun(t *testing.T) {
 		frames = 5_000
 	}
 	l := OpenLive("test:?size=64x48", Options{}, LiveConfig{})
-	defer l.Close()
+	defer shut(t, l)
 	var f Frame
 	read := func(n int) {
 		for last := -1; f.Index < n; last = f.Index {

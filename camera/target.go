@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -176,7 +177,7 @@ func (t *target) set(key, value string) bool {
 		case "GREY", "GRAY", "Y8":
 			t.format = "GRAY8"
 		}
-		return strings.Contains(" YUYV NV12 MJPEG GRAY8 ", " "+t.format+" ") && t.format != ""
+		return slices.Contains(preferred, t.format)
 	}
 	return false
 }

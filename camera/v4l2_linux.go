@@ -56,7 +56,7 @@ func openDevice(t target, o Options) (Source, error) {
 func startDevice(t target, o Options, n *node) (Source, error) {
 	d := &v4l2{name: t.name, node: n, timeout: o.timeout(), index: -1}
 	if err := d.start(t); err != nil {
-		d.release()
+		_ = d.release() // err is what matters
 		return nil, err
 	}
 	return d, nil

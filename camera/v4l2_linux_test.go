@@ -239,7 +239,7 @@ func (g *gadget) start(t *testing.T, uri string) (Source, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startDevice(target, Options{Timeout: 50 * time.Millisecond}, g.node())
+	return startDevice(target, Options{Timeout: 200 * time.Millisecond}, g.node())
 }
 
 func bytesFrom(first byte, n int) []byte {
@@ -317,7 +317,7 @@ func TestV4L2BadFrames(t *testing.T) {
 	src := opened(t)(g.start(t, "0?size=4x2&format=YUYV"))
 	whole := bytesFrom(0, 16)
 	g.frames = []gadgetFrame{{data: whole}, {data: whole[:9]}, {data: whole, flags: flagError}, {err: unix.EAGAIN}, {data: whole}}
-	if got, err := sizes(src); got != "4x2@0 ! ! 4x2@3" || !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "no frame for 50ms") {
+	if got, err := sizes(src); got != "4x2@0 ! ! 4x2@3" || !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "no frame for 200ms") {
 		t.Errorf("%s, %v", got, err)
 	}
 }
@@ -331,8 +331,8 @@ func TestV4L2Ends(t *testing.T) {
 	}{
 		{"unplugged", func(g *gadget) { g.frames = append(g.frames, gadgetFrame{err: unix.ENODEV}) }, "unplugged"},
 		{"fails", func(g *gadget) { g.frames = append(g.frames, gadgetFrame{err: unix.EIO}) }, "input/output error"},
-		{"stalls", func(*gadget) {}, "no frame for 50ms"},
-		{"stalls with errors", func(g *gadget) { g.frames = slices.Repeat([]gadgetFrame{{err: unix.EAGAIN}}, 9) }, "no frame for 50ms"},
+		{"stalls", func(*gadget) {}, "no frame for 200ms"},
+		{"stalls with errors", func(g *gadget) { g.frames = slices.Repeat([]gadgetFrame{{err: unix.EAGAIN}}, 9) }, "no frame for 200ms"},
 		{"takes no buffer back", func(g *gadget) {
 			g.frames, g.errs[reqQbuf] = append(g.frames, gadgetFrame{data: whole}), unix.ENODEV
 		}, "VIDIOC_QBUF"},
