@@ -3,14 +3,13 @@
 package camera
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -65,7 +64,7 @@ func openVideo(t target) (Source, bool, error) {
 	// With file: FFmpeg cannot take a file's name for one of its protocols.
 	s, ok := capture(t, "ffmpeg", "file:"+path, gocv.VideoCaptureFFmpeg, timeouts(time.Minute, time.Minute))
 	if !ok {
-		return nil, true, fmt.Errorf("camera: %s: opencv/ffmpeg: %w: there is no video in it that FFmpeg can decode", t.name, ErrFormat)
+		return explain(fmt.Errorf("camera: %s: opencv/ffmpeg: %w: there is no video in it that FFmpeg can decode", t.name, ErrFormat))
 	}
 	if err := checkSize(int(s.capture.Get(gocv.VideoCaptureFrameWidth)), int(s.capture.Get(gocv.VideoCaptureFrameHeight))); err != nil {
 		_ = s.Close() // err is what matters
@@ -77,28 +76,42 @@ func openVideo(t target) (Source, bool, error) {
 	return s, true, nil
 }
 
-// openStream asks an RTSP server for an answer first: OpenCV says only that it
-// did not open, and a server that answers may take longer than one that hangs.
+// openStream asks an RTSP server for an answer before OpenCV does. OpenCV opens
+// one source at a time, so a server that hangs would hold up the others; one
+// that answers may take longer than that, until its first key frame.
 func openStream(t target, o Options) (Source, bool, error) {
 	if !has(gocv.VideoCaptureFFmpeg) {
 		return nil, false, nil
 	}
-	open := o.timeout()
-	if strings.HasPrefix(t.uri, "rtsp://") {
-		if err := knock(t, o.timeout()); err != nil {
+	limit := o.timeout()
+	if strings.HasPrefix(t.uri, "rtsp") {
+		u, err := url.Parse(t.uri)
+		if err != nil {
+			return nil, true, fmt.Errorf("camera: %s: %w", t.name, ErrSyntax)
+		}
+		if err := greet(t, u, limit); err != nil {
 			return nil, true, err
 		}
-		open *= 5
+		limit *= 5
 	}
 	start := time.Now()
-	s, ok := capture(t, "ffmpeg", t.uri, gocv.VideoCaptureFFmpeg, timeouts(open, o.timeout()))
+	s, ok := capture(t, "ffmpeg", t.uri, gocv.VideoCaptureFFmpeg, timeouts(limit, o.timeout()))
 	switch {
 	case ok:
 		return live(t, o, s), true, nil
-	case time.Since(start) >= open:
-		return nil, true, fmt.Errorf("camera: %s: opencv/ffmpeg: %w: no video within %v; a slower source needs a longer timeout", t.name, ErrLost, open)
+	case time.Since(start) >= limit:
+		return nil, true, fmt.Errorf("camera: %s: opencv/ffmpeg: %w: no video within %v; a slower source needs a longer timeout", t.name, ErrLost, limit)
 	}
-	return nil, true, fmt.Errorf("camera: %s: opencv/ffmpeg: %w: the server gives no video; check the path, the user and the password", t.name, ErrNotFound)
+	return explain(fmt.Errorf("camera: %s: opencv/ffmpeg: %w: the server gives no video; check the path, the user and the password", t.name, ErrNotFound))
+}
+
+// explain leaves what OpenCV did not open to the program ffmpeg where there is
+// one, because OpenCV never says what is wrong. otherwise is the error without it.
+func explain(otherwise error) (Source, bool, error) {
+	if _, err := exec.LookPath("ffmpeg"); err == nil {
+		return nil, false, nil
+	}
+	return nil, true, otherwise
 }
 
 // openPipeline gives up on a camera that does not start, which GStreamer waits
@@ -187,6 +200,21 @@ func csiPipeline(t target, jetson bool) (string, bool) {
 		return "libcamerasrc ! video/x-raw,format=NV12" + caps + end, true
 	}
 	return "", false
+}
+
+// OpenCV describes the OpenCV that this build reads with: its version and those
+// of its backends that are used. It is "" in a build without the tag gocv.
+func OpenCV() string {
+	var names []string
+	for _, b := range []struct {
+		name string
+		api  gocv.VideoCaptureAPI
+	}{{"ffmpeg", gocv.VideoCaptureFFmpeg}, {"gstreamer", gocv.VideoCaptureGstreamer}, {"v4l2", gocv.VideoCaptureV4L2}} {
+		if has(b.api) {
+			names = append(names, b.name)
+		}
+	}
+	return gocv.OpenCVVersion() + ": " + strings.Join(names, ", ")
 }
 
 // has reports whether OpenCV was built with a backend.
@@ -331,35 +359,4 @@ func (s *cvFeed) Close() error {
 		}
 	})
 	return err
-}
-
-// knock sends an RTSP server the request that every one answers, and returns
-// why there was no answer. What the answer says is left to FFmpeg.
-//
-// Protocol: RFC 2326 section 10.1.
-func knock(t target, timeout time.Duration) error {
-	u, err := url.Parse(t.uri)
-	if err != nil {
-		return fmt.Errorf("camera: %s: %w", t.name, ErrSyntax)
-	}
-	port := cmp.Or(u.Port(), "554")
-	start := time.Now()
-	conn, err := net.DialTimeout("tcp", net.JoinHostPort(u.Hostname(), port), timeout)
-	var slow net.Error
-	if err == nil {
-		defer conn.Close()
-		_ = conn.SetDeadline(start.Add(timeout)) // a connection without deadlines fails by itself
-		u.User = nil
-		_, err = fmt.Fprintf(conn, "OPTIONS %s RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: edgecam\r\n\r\n", u)
-	}
-	if err == nil {
-		_, err = conn.Read(make([]byte, 1))
-	}
-	switch {
-	case errors.As(err, &slow) && slow.Timeout():
-		return fmt.Errorf("camera: %s: rtsp: %w: no answer within %v", t.name, ErrLost, timeout)
-	case err != nil:
-		return t.refused("rtsp", err)
-	}
-	return nil
 }

@@ -16,3 +16,7 @@ package camera
 func openCV(t target, o Options) (src Source, ok bool, err error) {
 	return nil, false, nil
 }
+
+// OpenCV describes the OpenCV that this build reads with: its version and those
+// of its backends that are used. It is "" in a build without the tag gocv.
+func OpenCV() string { return "" }

@@ -1,4 +1,5 @@
-"""Makes testdata/camera/moving.mp4, MPEG-4 video, and the pixels that OpenCV gives for its first and last frame.
+"""Makes testdata/camera/moving.mp4, MPEG-4 video of a square that testdata/sdk/squares.onnx sees, and the pixels that OpenCV gives for its first and
+last frame.
 
     python testdata/gen/opencv_video.py        # opencv-python 5.0, numpy 2
 """
@@ -6,14 +7,15 @@ import os
 import cv2, numpy as np
 
 CAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "camera")
-W, H, FRAMES = 64, 48, 12
+W, H, FRAMES = 128, 96, 12
 
 
 def frame(i):
-    """A gradient with a square that moves by 3 pixels a frame."""
+    """A dark gradient with a white square of 64 pixels, upper right in the first half of the video, upper left in the second."""
     y, x = np.mgrid[:H, :W]
-    img = np.stack([x * 3, y * 4, x + y], -1).astype(np.uint8)
-    cv2.rectangle(img, (3 * i + 2, 10), (3 * i + 17, 30), (30, 60, 220), -1)
+    img = np.stack([x // 2, y // 2, (x + y) // 4], -1).astype(np.uint8)
+    left = 64 if i < FRAMES // 2 else 0
+    img[:64, left:left + 64] = 255
     return img
 
 
