@@ -15,15 +15,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func noOpenCV(t *testing.T) {
+// csi opens uri as Open does in a build without OpenCV.
+func csi(t *testing.T, uri string, o Options) (Source, error) {
 	t.Helper()
-	if _, ok, _ := openCV(target{kind: csiTarget}, Options{}); ok {
-		t.Skip("this build reads CSI cameras with OpenCV")
+	target, err := parseTarget(uri)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return openCSI(target, o)
 }
 
 func TestCSIRaw(t *testing.T) {
-	noOpenCV(t)
 	dir := fake(t, "rpicam-vid", `cat "$DIR/frames"; sleep 100`)
 	var frames []byte
 	for i := range 2 { // luma, then all of Cb, then all of Cr
@@ -39,7 +41,7 @@ func TestCSIRaw(t *testing.T) {
 		format Format
 		size   int
 	}{{"", NV12, 64 * 6}, {"&format=nv12", NV12, 64 * 6}, {"&format=GRAY8", GRAY8, 64 * 4}} {
-		src := open(t, "csi:1?size=64x4&rate=12.5"+tc.option)
+		src := opened(t)(csi(t, "csi:1?size=64x4&rate=12.5"+tc.option, Options{}))
 		var f Frame
 		for i := range 2 {
 			if err := src.Read(context.Background(), &f); err != nil {
@@ -64,7 +66,6 @@ func TestCSIRaw(t *testing.T) {
 }
 
 func TestCSIPictures(t *testing.T) {
-	noOpenCV(t)
 	a, b := jpegs(t)
 	dir := fake(t, "libcamera-vid", `cat "$DIR/frames"; sleep 100`) // the older name
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+"/usr/bin"+string(os.PathListSeparator)+"/bin")
@@ -72,7 +73,7 @@ func TestCSIPictures(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, uri := range []string{"csi:0?format=MJPEG", "csi:0?size=100x100"} {
-		src := open(t, uri)
+		src := opened(t)(csi(t, uri, Options{}))
 		var f Frame
 		for i, w := range []int{3, 5} {
 			if err := src.Read(context.Background(), &f); err != nil || f.Width != w || f.Index != i || f.Format != RGB24 {
@@ -86,7 +87,6 @@ func TestCSIPictures(t *testing.T) {
 }
 
 func TestCSIErrors(t *testing.T) {
-	noOpenCV(t)
 	for _, tc := range []struct {
 		name, uri, script string
 		want              error
@@ -108,14 +108,14 @@ func TestCSIErrors(t *testing.T) {
 			if tc.name == "hangs" {
 				o.Timeout = 100 * time.Millisecond
 			}
-			src, err := o.Open(tc.uri)
+			src, err := csi(t, tc.uri, o)
 			if src != nil || !errors.Is(err, tc.want) || !strings.Contains(fmt.Sprint(err), tc.text) {
 				t.Errorf("%v, want %v naming %q", err, tc.want, tc.text)
 			}
 		})
 	}
 	t.Setenv("PATH", t.TempDir())
-	if _, err := Open("csi:0"); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "rpicam-apps") {
+	if _, err := csi(t, "csi:0", Options{}); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "rpicam-apps") {
 		t.Error(err)
 	}
 }
