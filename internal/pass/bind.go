@@ -21,7 +21,7 @@ import (
 // not fit a model.
 var ErrInput = errors.New("input does not fit the model")
 
-// defaultLimit bounds a folded constant.
+// defaultLimit bounds the folded constants of a model.
 const defaultLimit = 1 << 30
 
 // boundLimit is how many elements of a dynamic value are tracked as a shape.
@@ -37,7 +37,8 @@ type Options struct {
 	// does; and an input whose contents decide a shape becomes part of the
 	// plan, so that another value needs another plan.
 	Values map[string]*tensor.Tensor
-	// Limit is the size in bytes that a folded constant may reach; 0: 1 GiB.
+	// Limit is the size in bytes that the folded constants may reach together;
+	// 0: 1 GiB.
 	Limit int
 }
 
@@ -191,6 +192,7 @@ type binder struct {
 	planned map[*graph.Value]bool
 	values  map[*graph.Value]*graph.Value // old to new
 	failed  *graph.Node                   // the old node an error is about
+	folded  int                           // bytes of the constants computed so far
 }
 
 func (b *binder) bind() (*graph.Graph, error) {
@@ -445,6 +447,14 @@ func (b *binder) fold(n *graph.Node, outs []*graph.Value) error {
 		if in[i] = v.Const; in[i] == nil {
 			in[i] = &tensor.Tensor{DType: v.Type.DType, Shape: v.Type.Shape}
 		}
+	}
+	for _, v := range outs {
+		if v != nil {
+			b.folded += v.Type.Bytes()
+		}
+	}
+	if b.folded > b.opt.Limit {
+		return fmt.Errorf("node %s: the constants computed up to here take more than the limit of %d MiB: %w", n.Label(), b.opt.Limit>>20, tensor.ErrMemory)
 	}
 	ts, err := eval(n, in, outs)
 	if err != nil {

@@ -291,6 +291,23 @@ func TestConstantsOverTheLimit(t *testing.T) {
 	}
 }
 
+// TestConstantsTogether folds many constants, each well below the limit.
+func TestConstantsTogether(t *testing.T) {
+	b := optest.NewNet(13)
+	sum := b.Input("x", tensor.Float32, 1)
+	for range 8 {
+		large := b.Node("ConstantOfShape", nil, b.Ints(50_000)) // 200 kB
+		sum = b.Node("Add", nil, sum, b.Node("ReduceSum", nil, large))
+	}
+	g := b.Output(sum)
+	if _, err := pass.Bind(g, pass.Options{Limit: 1 << 20}); !errors.Is(err, tensor.ErrMemory) {
+		t.Errorf("got %v, want an error that wraps ErrMemory", err)
+	}
+	if _, err := pass.Bind(g, pass.Options{Limit: 2 << 20}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestUnsupported(t *testing.T) {
 	b := optest.NewNet(13)
 	x := b.Input("x", tensor.Float32, 4)
