@@ -1,10 +1,16 @@
 // Package camera reads frames from where pictures come from: image files,
-// folders, globs and Motion JPEG AVI files.
+// folders, globs, video files, V4L2 cameras, CSI cameras, and streams over HTTP
+// and RTSP. [Open] tells them apart by their spelling; [Live] gives the newest
+// frame of one that runs by itself, and brings it back when it is lost; [List]
+// finds the cameras that are connected.
 //
-// Every source is pure Go and fills packed RGB frames with the pixels that
-// OpenCV's imread gives (libjpeg's chroma filter and colour arithmetic, EXIF
-// orientation applied). The package does not resize, does not run models, does
-// not drop or buffer frames, and starts no goroutine.
+// Images, Motion JPEG and V4L2 are read in Go, without cgo. CSI cameras are read
+// through the program rpicam-vid, RTSP and other video through ffmpeg, where
+// these are installed; a build with the tag gocv reads through OpenCV instead.
+// Pictures have the pixels that OpenCV's imread gives (libjpeg's chroma filter
+// and colour arithmetic, EXIF orientation applied); cameras that give YUYV, NV12
+// or gray give frames of that format. The package does not resize and does not
+// run models. Errors and frames never show the password of a URL.
 package camera
 
 import (

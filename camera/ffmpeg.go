@@ -32,7 +32,17 @@ func openFFmpeg(t target, o Options) (Source, error) {
 			}
 		}
 	}
-	args, stdin := ffmpegArgs(t, u)
+	src, err := runFFmpeg(t, o, u, "-fps_mode")
+	if err != nil && strings.Contains(err.Error(), "fps_mode") { // before FFmpeg 5.1 it has another name
+		return runFFmpeg(t, o, u, "-vsync")
+	}
+	return src, err
+}
+
+// runFFmpeg starts ffmpeg and waits for the first frame. passthrough is what
+// it calls the option that takes frames as they come, neither doubled nor dropped.
+func runFFmpeg(t target, o Options, u *url.URL, passthrough string) (Source, error) {
+	args, stdin := ffmpegArgs(t, u, passthrough)
 	c, err := startChild(t, []string{"ffmpeg"}, args, stdin,
 		"`sudo apt install ffmpeg` reads it, or the edition of edgecam that is built with OpenCV")
 	if err != nil {
@@ -57,7 +67,7 @@ func openFFmpeg(t target, o Options) (Source, error) {
 // ffmpegArgs returns the arguments and the standard input that make ffmpeg read
 // t. A URL with a password goes through standard input, as a list of one entry,
 // because everyone on the machine can see the arguments of a program.
-func ffmpegArgs(t target, u *url.URL) (args []string, stdin string) {
+func ffmpegArgs(t target, u *url.URL, passthrough string) (args []string, stdin string) {
 	args = []string{"-hide_banner", "-loglevel", "error"}
 	input := []string{"-max_pixels", strconv.Itoa(MaxPixels), "-an", "-sn", "-dn"}
 	switch {
@@ -79,7 +89,7 @@ func ffmpegArgs(t target, u *url.URL) (args []string, stdin string) {
 		stdin = "ffconcat version 1.0\nfile '" + strings.ReplaceAll(t.uri, "'", "%27") + "'\n" + options
 		args = append(append(args, "-f", "concat", "-safe", "0", "-protocol_whitelist", "pipe,"+allowed), append(input, "-i", "pipe:0")...)
 	}
-	return append(args, "-map", "0:v:0", "-vsync", "passthrough", "-pix_fmt", "rgb24", "-c:v", "ppm", "-f", "image2pipe", "pipe:1"), stdin
+	return append(args, "-map", "0:v:0", passthrough, "passthrough", "-pix_fmt", "rgb24", "-c:v", "ppm", "-f", "image2pipe", "pipe:1"), stdin
 }
 
 // ffmpegEnd makes the error of a stream that has ended: said is what ffmpeg

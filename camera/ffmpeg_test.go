@@ -82,9 +82,21 @@ func TestFFmpegFake(t *testing.T) {
 		t.Errorf("backend %q", Backend(src))
 	}
 	want := []string{"-hide_banner", "-loglevel", "error", "-nostdin", "-protocol_whitelist", "file", "-max_pixels", "100000000", "-an", "-sn", "-dn",
-		"-i", "file:" + path, "-map", "0:v:0", "-vsync", "passthrough", "-pix_fmt", "rgb24", "-c:v", "ppm", "-f", "image2pipe", "pipe:1"}
+		"-i", "file:" + path, "-map", "0:v:0", "-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-c:v", "ppm", "-f", "image2pipe", "pipe:1"}
 	if got := argsOf(t, dir); !slices.Equal(got, want) {
 		t.Errorf("arguments %q", got)
+	}
+}
+
+// TestOldFFmpeg has a program that does not know the option's new name.
+func TestOldFFmpeg(t *testing.T) {
+	dir := fake(t, "ffmpeg", `case "$*" in *fps_mode*) echo "Unrecognized option 'fps_mode'." >&2; exit 1; esac; `+twoPPM)
+	src := opened(t)(openFFmpeg(videoAt("x.mp4"), Options{}))
+	if err := src.Read(context.Background(), new(Frame)); err != nil {
+		t.Error(err)
+	}
+	if !slices.Contains(argsOf(t, dir), "-vsync") {
+		t.Errorf("arguments %q", argsOf(t, dir))
 	}
 }
 
@@ -169,7 +181,7 @@ func TestFFmpegArgs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		args, stdin := ffmpegArgs(target, u)
+		args, stdin := ffmpegArgs(target, u, "-fps_mode")
 		text := strings.Join(args, " ")
 		if !strings.Contains(text, tc.arg) || stdin != tc.stdin || strings.Contains(text, "secret") || strings.Contains(text, "file,") {
 			t.Errorf("%s: %s\n%s", tc.uri, text, stdin)

@@ -59,7 +59,7 @@ func choose(t target, modes []Mode) (choice, error) {
 	}
 	switch {
 	case len(modes) == 0:
-		return choice{}, fmt.Errorf("camera: %s: %w: it gives no format that can be read (%s)", t.name, ErrUnsupported, strings.Join(preferred, ", "))
+		return choice{}, fmt.Errorf("camera: %s: %w: it gives none of the formats %s; if it is a CSI camera, open csi:0", t.name, ErrUnsupported, strings.Join(preferred, ", "))
 	case len(fit) == 0:
 		return choice{}, fmt.Errorf("camera: %s: %w: it has no format=%s; it gives %s", t.name, ErrUnsupported, t.format, describe(modes, func(m Mode) string { return m.Format }))
 	}

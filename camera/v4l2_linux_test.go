@@ -374,7 +374,7 @@ func TestV4L2OpenErrors(t *testing.T) {
 		{"converter", "10", func(g *gadget) { g.driver = "bcm2835-isp" }, ErrUnsupported, "converter"},
 		{"memory to memory", "10", func(g *gadget) { g.caps |= capM2M }, ErrUnsupported, "converter"},
 		{"read only by read", "0", func(g *gadget) { g.caps = capCapture }, ErrUnsupported, "streaming"},
-		{"Bayer", "0", func(g *gadget) { g.formats = []string{"pRAA"} }, ErrUnsupported, "no format"},
+		{"Bayer", "0", func(g *gadget) { g.formats = []string{"pRAA"} }, ErrUnsupported, "csi:0"},
 		{"size", "0?size=9x9", func(*gadget) {}, ErrUnsupported, "4x2, 8x2"},
 		{"another size", "0?size=4x2", func(g *gadget) { g.settle = [2]uint32{8, 2} }, ErrUnsupported, "8x2 for 4x2"},
 		{"control", "0?control.zoom=1", func(*gadget) {}, ErrUnsupported, "no such control"},
