@@ -11,6 +11,33 @@ import (
 // asView lowers an operator that only rearranges elements: its output becomes
 // another view of the same memory. It reports false for other operators.
 func (l *lowerer) asView(n *graph.Node) (bool, error) {
+	ok, err := l.viewed(n)
+	if !ok || err != nil || !slices.ContainsFunc(n.Out, l.scattered) {
+		return ok, err
+	}
+	// A view of a view of a view: no copy could make it dense.
+	p, err := l.plain(n.In[0])
+	if err != nil {
+		return false, err
+	}
+	l.get(n.In[0]).view = denseView(p)
+	return l.viewed(n)
+}
+
+// scattered reports whether the view of a value has more parts than a tensor
+// has axes.
+func (l *lowerer) scattered(v *graph.Value) bool {
+	if v == nil {
+		return false
+	}
+	parts := 0
+	for _, ps := range l.get(v).view.axes {
+		parts += len(ps)
+	}
+	return parts > tensor.MaxRank
+}
+
+func (l *lowerer) viewed(n *graph.Node) (bool, error) {
 	switch o := n.Op.(type) {
 	case *op.Identity:
 		l.set(n.Out[0], l.get(n.In[0]).view)

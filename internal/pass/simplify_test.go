@@ -521,6 +521,13 @@ func TestMovement(t *testing.T) {
 		{name: "DepthToSpace CRD", want: "move Conv move View Conv move", build: between(16, 4, func(b *optest.Net, x *graph.Value) *graph.Value {
 			return b.Node("DepthToSpace", mode("CRD"), x)
 		})},
+		// More factors than a copy has axes: one copy in between.
+		{name: "DepthToSpace four times", shape: []int{1, 512, 1, 1}, want: "move View move View", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+			for range 4 {
+				x = b.Node("DepthToSpace", mode("DCR"), x)
+			}
+			return x
+		}},
 		{name: "SpaceToDepth", shape: even, want: "move Conv move View Conv move", build: between(8, 32, func(b *optest.Net, x *graph.Value) *graph.Value {
 			return b.Node("SpaceToDepth", mode("DCR")[:1], x)
 		})},
