@@ -11,11 +11,25 @@ import (
 	"strings"
 
 	"github.com/edgecam/edgecam/camera"
-	"github.com/edgecam/edgecam/sdk"
 )
 
-// album writes pictures with boxes drawn on them: into a folder, or to one
-// file where the source is one image.
+// drawing takes frames with something drawn on them.
+type drawing interface {
+	add(f *camera.Frame, draw func(*image.RGBA)) error
+	close() error
+}
+
+// newDrawing decides from -o and the source what is written: a video, a picture,
+// or a folder of pictures.
+func newDrawing(out, source string) (drawing, error) {
+	if strings.EqualFold(filepath.Ext(out), ".avi") && !isDir(out) {
+		return newMovie(out, source)
+	}
+	return newAlbum(out, source, ".jpg .jpeg .png")
+}
+
+// album writes pictures: into a folder, or to one file where the source is one
+// image.
 type album struct {
 	dir, file string
 	names     fileNames
@@ -23,17 +37,18 @@ type album struct {
 	buf       bytes.Buffer
 }
 
-// newAlbum decides from -o and the source what is written.
-func newAlbum(out, source string) (*album, error) {
+// newAlbum decides what is written. kinds lists the extensions of one file.
+func newAlbum(out, source, kinds string) (*album, error) {
 	ext := strings.ToLower(filepath.Ext(out))
-	info, err := os.Stat(out)
-	isDir := err == nil && info.IsDir()
+	isKind := func(list string) bool { return ext != "" && strings.Contains(" "+list+" ", " "+ext+" ") }
 	switch {
-	case isDir || ext != ".jpg" && ext != ".jpeg" && ext != ".png":
-		if ext != "" && strings.Contains(videoNames, " "+ext+" ") {
-			return nil, usage("-o %s: video is not written yet: give a folder for pictures", out)
-		}
-		if same(out, source) {
+	case isDir(out) || !isKind(kinds):
+		switch {
+		case isKind(videoNames) && strings.Contains(kinds, ".jpg"):
+			return nil, usage("-o %s: video is written as Motion JPEG: give a name that ends in .avi, or a folder for pictures", out)
+		case isKind(videoNames + " .jpg .jpeg"):
+			return nil, usage("-o %s: give a folder, or for one image a name that ends in %s", out, kinds)
+		case same(out, source):
 			return nil, usage("-o %s is the source itself: its pictures would be overwritten; give another folder", out)
 		}
 		return &album{dir: out, names: fileNames{}}, makeDir(out)
@@ -46,12 +61,17 @@ func newAlbum(out, source string) (*album, error) {
 }
 
 // videoNames are the extensions of files that hold more than one picture.
-const videoNames = " .avi .mp4 .m4v .mkv .mov .webm .mjpeg .mjpg .ts "
+const videoNames = ".avi .mp4 .m4v .mkv .mov .webm .mjpeg .mjpg .ts"
 
 // isPicture reports whether a source is one image file.
 func isPicture(source string) bool {
 	info, err := os.Stat(source)
-	return err == nil && info.Mode().IsRegular() && !strings.Contains(videoNames, " "+strings.ToLower(filepath.Ext(source))+" ")
+	return err == nil && info.Mode().IsRegular() && !strings.Contains(" "+videoNames+" ", " "+strings.ToLower(filepath.Ext(source))+" ")
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // same reports whether two paths are the same file or folder.
@@ -61,33 +81,50 @@ func same(a, b string) bool {
 	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
+// path returns where the picture of a frame goes. Its extension is that of the
+// source where kinds has it, and else the first of kinds.
+func (a *album) path(f *camera.Frame, kinds ...string) (string, error) {
+	if a.file != "" {
+		return a.file, nil
+	}
+	name, ext := stem(f.Source), kinds[0]
+	if !isPicture(f.Source) {
+		name = fmt.Sprintf("%s-%06d", name, f.Index)
+	} else if e := strings.ToLower(filepath.Ext(f.Source)); len(kinds) > 1 && strings.Contains(" "+strings.Join(kinds, " ")+" ", " "+e+" ") {
+		ext = e
+	}
+	path := filepath.Join(a.dir, a.names.pick(name, ext))
+	if same(path, f.Source) {
+		return "", usage("-o %s: %s would be overwritten; give another folder", a.dir, f.Source)
+	}
+	return path, nil
+}
+
 // add writes one picture: as PNG where the source or the name says so, and as
 // JPEG otherwise.
-func (a *album) add(f *camera.Frame, dets []sdk.Detection, det *sdk.Detector) error {
-	path := a.file
-	if path == "" {
-		name, ext := stem(f.Source), ".jpg"
-		if !isPicture(f.Source) {
-			name = fmt.Sprintf("%s-%06d", name, f.Index)
-		} else if e := strings.ToLower(filepath.Ext(f.Source)); e == ".png" || e == ".jpeg" {
-			ext = e
-		}
-		path = filepath.Join(a.dir, a.names.pick(name, ext))
-		if same(path, f.Source) {
-			return usage("-o %s: %s would be overwritten; give another folder", a.dir, f.Source)
-		}
+func (a *album) add(f *camera.Frame, draw func(*image.RGBA)) error {
+	path, err := a.path(f, ".jpg", ".jpeg", ".png")
+	if err != nil {
+		return err
 	}
 	a.picture = f.ToRGBA(a.picture)
-	det.Draw(a.picture, dets)
+	draw(a.picture)
+	return a.write(path, a.picture)
+}
+
+// write encodes a picture as its name says.
+func (a *album) write(path string, img image.Image) error {
 	a.buf.Reset()
 	var err error
 	if strings.EqualFold(filepath.Ext(path), ".png") {
-		err = png.Encode(&a.buf, a.picture)
+		err = png.Encode(&a.buf, img)
 	} else {
-		err = jpeg.Encode(&a.buf, a.picture, &jpeg.Options{Quality: 90})
+		err = jpeg.Encode(&a.buf, img, &jpeg.Options{Quality: 90})
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return writeFile(path, a.buf.Bytes())
 }
+
+func (a *album) close() error { return nil }

@@ -4,44 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"image"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/edgecam/edgecam/camera"
+	"github.com/edgecam/edgecam/internal/gpio"
 	"github.com/edgecam/edgecam/sdk"
 )
 
-// detection is one line of edgecam detect --json.
-type detection struct {
-	Schema          string   `json:"schema"`
-	Source          string   `json:"source"`
-	Frame           int      `json:"frame"`
-	Width           int      `json:"width"`
-	Height          int      `json:"height"`
-	InferenceMillis float64  `json:"inference_ms"`
-	Objects         []object `json:"objects"`
-}
-
-// object is one detection; its box is x, y, width, height in pixels of the
-// source frame.
-type object struct {
-	Label   string     `json:"label"`
-	ClassID int        `json:"class_id"`
-	Score   float64    `json:"score"`
-	Box     [4]float64 `json:"box"`
-}
-
 // detectFlags are the flags of edgecam detect.
 type detectFlags struct {
-	model, source, preset, out string
-	conf, iou                  float64
-	classes                    []string
-	threads, frames            int
-	json                       bool
+	feedFlags
+	conf, iou       float64
+	classes         []string
+	alert, on, wake string
+	hold, wakeFor   time.Duration
 }
 
 func newDetect(o output) *cobra.Command {
@@ -51,55 +33,81 @@ func newDetect(o output) *cobra.Command {
 		Short: "Find objects in images and video",
 		Long: `Finds objects in images and video, and prints one line for each image or frame,
 also where nothing was found. Boxes are x, y, width, height in pixels of the
-source frame.
+source frame. Of a video or camera a terminal shows how fast it goes and what
+is seen.
 
-SOURCE is an image, a folder of images, a quoted glob such as '*.jpg', a Motion
-JPEG AVI file, a camera (0, /dev/video0, csi:0), a stream (http://, rtsp://), or
-test:, a rendered scene. A camera takes ?size=640x480&rate=30&format=MJPEG.
+` + sourceHelp + `
 
-An image that cannot be read is reported and the others go on; the exit code is
-then 1.
+--gpio-alert drives a pin high while an object with the label of --on is seen,
+and --hold longer. --gpio-wake lets the model rest until an edge of a pin, from
+a motion sensor or a button to ground, and then work for --wake-for. Pins have
+the kernel's names, GPIO17 on a Raspberry Pi.
 
-Presets say how a model is fed and its outputs are read; without --preset it is
-recognised from the outputs. Presets:
-` + strings.Join(sdk.Presets(), ", ") + ".",
+Presets say how a model is fed and its outputs are read; without --preset the
+model's card says it, or it is recognised from the outputs. Presets:
+` + wrapList(sdk.Presets()) + ".",
 		Example: `  edgecam detect -m model.onnx -s photo.jpg -o boxes.jpg
-  edgecam detect -m model.onnx -s 'photos/*.jpg' --json > boxes.jsonl`,
+  edgecam detect -m model.onnx -s 'photos/*.jpg' --json > boxes.jsonl
+  edgecam detect -m model.onnx -s 0 -o out.avi
+  edgecam detect -m model.onnx -s csi:0 --gpio-wake GPIO27 --gpio-alert GPIO17 --on person`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDetect(cmd.Context(), o, f) },
 	}
+	f.add(c, "`OUT` for frames with boxes drawn: a folder for pictures, a name ending in .avi for video, or for one image a file")
 	fl := c.Flags()
-	fl.StringVarP(&f.model, "model", "m", "", "ONNX `file`")
-	fl.StringVarP(&f.source, "source", "s", "", "image, folder, glob, video, camera or stream as `SOURCE`")
-	fl.StringVar(&f.preset, "preset", "", "`name` of the preset; left out: recognised")
 	fl.Float64Var(&f.conf, "conf", sdk.DefaultMinScore, "least score")
 	fl.Float64Var(&f.iou, "iou", sdk.DefaultIoU, "overlap above which the weaker of two boxes of a class is dropped")
 	fl.StringSliceVar(&f.classes, "classes", nil, "keep only the classes `a,b`")
-	fl.IntVar(&f.threads, "threads", 0, "workers; 0: the performance cores")
-	fl.IntVar(&f.frames, "frames", 0, "stop after this many images or frames; 0: all")
-	fl.BoolVar(&f.json, "json", false, "print one JSON object a line")
-	fl.StringVarP(&f.out, "output", "o", "", "`folder` for pictures with boxes drawn; or an image file where the source is one image")
+	fl.StringVar(&f.alert, "gpio-alert", "", "output `PIN` to drive high while --on is seen")
+	fl.StringVar(&f.on, "on", "", "`LABEL` for --gpio-alert; left out: any object")
+	fl.DurationVar(&f.hold, "hold", 2*time.Second, "how long --gpio-alert stays high after the last sight")
+	fl.StringVar(&f.wake, "gpio-wake", "", "input `PIN` whose edges wake the model")
+	fl.DurationVar(&f.wakeFor, "wake-for", 10*time.Second, "how long an edge at --gpio-wake wakes")
 	return c
+}
+
+// wrapList joins names with commas, in lines of 80.
+func wrapList(names []string) string {
+	var b strings.Builder
+	column := 0
+	for i, n := range names {
+		if i > 0 {
+			b.WriteString(",")
+			column++
+			if column+1+len(n) > 78 {
+				b.WriteString("\n")
+				column = 0
+			} else {
+				b.WriteString(" ")
+				column++
+			}
+		}
+		b.WriteString(n)
+		column += len(n)
+	}
+	return b.String()
 }
 
 // check rejects flag values that make no sense.
 func (f *detectFlags) check() error {
 	switch {
-	case f.source == "":
-		return usage("no source given: pass -s with an image, a folder, a quoted glob, a video or a camera")
 	case !(f.conf >= 0 && f.conf <= 1):
 		return usage("--conf %v: give a number from 0 to 1", f.conf)
 	case !(f.iou >= 0 && f.iou <= 1):
 		return usage("--iou %v: give a number from 0 to 1", f.iou)
-	case f.threads < 0:
-		return usage("--threads %d: give 0 or more", f.threads)
-	case f.frames < 0:
-		return usage("--frames %d: give 0 or more", f.frames)
+	case f.on != "" && f.alert == "":
+		return usage("--on says when a pin is driven: give --gpio-alert too")
+	case f.hold < 0:
+		return usage("--hold %v: give no negative time", f.hold)
+	case f.wakeFor <= 0:
+		return usage("--wake-for %v: give a positive time", f.wakeFor)
+	case f.alert != "" && f.alert == f.wake:
+		return usage("--gpio-alert and --gpio-wake name the same pin: one is an output, the other an input")
 	}
-	return nil
+	return f.feedFlags.check()
 }
 
-func runDetect(ctx context.Context, o output, f detectFlags) error {
+func runDetect(ctx context.Context, o output, f detectFlags) (err error) {
 	if err := f.check(); err != nil {
 		return err
 	}
@@ -112,31 +120,52 @@ func runDetect(ctx context.Context, o output, f detectFlags) error {
 		return err
 	}
 	defer det.Close()
-	src, err := camera.Open(f.source)
+	p := sdk.Pipeline{Detector: det, Frames: f.frames}
+	alert, wake, err := f.pins(det)
 	if err != nil {
-		return sourceError(err)
+		return err
 	}
-	defer src.Close()
-	d := detecting{o: o, f: f, det: det, src: src, start: time.Now()}
-	if s, ok := src.(camera.Sized); ok {
-		d.total = s.Len()
+	if alert != nil {
+		defer func() { err = errors.Join(err, gpioError("--gpio-alert", alert.Close())) }()
 	}
-	if f.frames > 0 && (d.total == 0 || f.frames < d.total) {
-		d.total = f.frames
+	if wake != nil {
+		defer wake.Close() //nolint:errcheck // an input that cannot be let go of does no harm
 	}
+	j, err := f.start(o, "detect")
+	if err != nil {
+		return err
+	}
+	p.Source, p.Damaged = j.in, j.damaged
+	if wake != nil {
+		p.Source = &gate{src: j.in, wake: wake}
+		j.note("asleep until an edge at %s", f.wake)
+	}
+	if alert != nil {
+		// First, so that nothing delays it.
+		p.Sinks = append(p.Sinks, sdk.SinkFunc(func(_ context.Context, r *sdk.Result) error {
+			if slices.ContainsFunc(r.Detections, func(d sdk.Detection) bool { return f.on == "" || det.Label(d.Class) == f.on }) {
+				return gpioError("--gpio-alert", alert.Seen())
+			}
+			return nil
+		}))
+	}
+	p.Sinks = append(p.Sinks, sdk.SinkFunc(func(_ context.Context, r *sdk.Result) error {
+		return writing(j.put(r.Frame, r.Inference, found(r.Record())))
+	}))
 	if f.out != "" {
-		if d.album, err = newAlbum(f.out, f.source); err != nil {
+		d, err := newDrawing(f.out, f.source)
+		if err != nil {
+			j.abandon()
 			return err
 		}
+		defer func() { err = errors.Join(err, writing(d.close())) }()
+		p.Sinks = append(p.Sinks, sdk.SinkFunc(func(_ context.Context, r *sdk.Result) error {
+			return writing(d.add(r.Frame, func(img *image.RGBA) { det.Draw(img, r.Detections) }))
+		}))
 	}
-	d.bar = newProgress(o, d.total)
-	err = d.all(ctx)
-	d.bar.finish()
-	d.summary()
-	if err == nil && d.failed > 0 {
-		err = &exitError{exitFailed, errReported}
-	}
-	return err
+	err = p.Run(ctx)
+	j.read = p.Stats().Read
+	return j.end(ctx, err, det.Stats())
 }
 
 // newDetector makes the detector that the flags ask for.
@@ -144,114 +173,101 @@ func newDetector(m *sdk.Model, f detectFlags) (*sdk.Detector, error) {
 	// Zero stands for a default in the configuration; here it means zero.
 	conf, iou := max(f.conf, math.SmallestNonzeroFloat64), max(f.iou, math.SmallestNonzeroFloat64)
 	det, err := m.NewDetector(sdk.DetectorConfig{Preset: f.preset, Classes: f.classes, MinScore: conf, IoU: iou, Threads: f.threads, MaxSessions: 1})
-	switch {
-	case err == nil:
-		return det, nil
-	case errors.Is(err, sdk.ErrPreset):
-		return nil, &exitError{exitUsage, err}
-	}
-	return nil, sessionError(err)
-}
-
-// detecting is one run of edgecam detect.
-type detecting struct {
-	o      output
-	f      detectFlags
-	det    *sdk.Detector
-	src    camera.Source
-	album  *album
-	bar    *progress
-	total  int // frames to come, 0 if unknown
-	done   int
-	failed int
-	frame  camera.Frame
-	start  time.Time
-	decode time.Duration
-}
-
-// all detects in every frame.
-func (d *detecting) all(ctx context.Context) error {
-	for n := 0; d.f.frames == 0 || n < d.f.frames; n++ {
-		start := time.Now()
-		err := d.src.Read(ctx, &d.frame)
-		d.decode += time.Since(start)
-		var bad *camera.FrameError
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case errors.As(err, &bad):
-			d.bar.clear()
-			d.o.note("edgecam: %v", err)
-			d.failed++
-			d.bar.step()
-			continue
-		case err != nil && ctx.Err() != nil:
-			return err
-		case err != nil:
-			return sourceError(err)
-		}
-		if err := d.one(ctx); err != nil {
-			return err
-		}
-		d.done++
-		d.bar.step()
-	}
-	return nil
-}
-
-// one detects in the frame that was read.
-func (d *detecting) one(ctx context.Context) error {
-	before := d.det.Stats().Inference
-	dets, err := d.det.DetectFrame(ctx, &d.frame)
 	if err != nil {
-		return fmt.Errorf("%s, frame %d: %w", d.frame.Source, d.frame.Index, err)
+		return nil, feederError(err)
 	}
-	line := detection{Schema: "edgecam.detection/1", Source: d.frame.Source, Frame: d.frame.Index, Width: d.frame.Width, Height: d.frame.Height,
-		InferenceMillis: round(float64(d.det.Stats().Inference-before)/float64(time.Millisecond), 3), Objects: make([]object, len(dets))}
-	for i, x := range dets {
-		line.Objects[i] = object{Label: d.det.Label(x.Class), ClassID: x.Class, Score: round(float64(x.Score), 5), Box: [4]float64{
-			round(float64(x.Box.X0), 2), round(float64(x.Box.Y0), 2), round(float64(x.Box.Width()), 2), round(float64(x.Box.Height()), 2)}}
-	}
-	d.bar.clear()
-	if d.f.json {
-		err = d.o.json(line)
-	} else {
-		err = d.o.line("%s", line.String())
-	}
-	if err == nil && d.album != nil {
-		err = d.album.add(&d.frame, dets, d.det)
-	}
-	return err
+	return det, nil
 }
 
-// String prints a line for people.
-func (l *detection) String() string {
+// pins opens the pins that the flags name.
+func (f *detectFlags) pins(det *sdk.Detector) (alert *gpio.Alert, wake *gpio.Wake, err error) {
+	if f.alert != "" {
+		switch {
+		case f.on != "" && !slices.Contains(det.Labels(), f.on):
+			return nil, nil, usage("--on %s: there is no such class; classes are %s", f.on, strings.Join(det.Labels(), ", "))
+		case f.on != "" && len(f.classes) > 0 && !slices.Contains(f.classes, f.on):
+			return nil, nil, usage("--on %s: --classes %s leaves that out", f.on, strings.Join(f.classes, ","))
+		}
+		if alert, err = gpio.OpenAlert(f.alert, f.hold); err != nil {
+			return nil, nil, gpioError("--gpio-alert", err)
+		}
+	}
+	if f.wake != "" {
+		if wake, err = gpio.OpenWake(f.wake, f.wakeFor); err != nil {
+			err = gpioError("--gpio-wake", err)
+			if alert != nil {
+				err = errors.Join(err, alert.Close())
+			}
+			return nil, nil, err
+		}
+	}
+	return alert, wake, nil
+}
+
+// gpioError gives an error of a pin its code.
+func gpioError(flag string, err error) error {
+	if err == nil {
+		return nil
+	}
+	code := exitFailed
+	switch {
+	case errors.Is(err, gpio.ErrPin):
+		code = exitUsage
+	case errors.Is(err, gpio.ErrNone), errors.Is(err, gpio.ErrBusy), errors.Is(err, gpio.ErrNotPermitted):
+		code = exitSource
+	}
+	return &exitError{code, fmt.Errorf("%s: %w", flag, err)}
+}
+
+// gate holds frames back until an input wakes it. A live source goes on behind
+// it, so the first frame after an edge is a new one.
+type gate struct {
+	src  camera.Source
+	wake *gpio.Wake
+}
+
+// Read waits for an edge, where the last was too long ago, and then for a frame.
+func (g *gate) Read(ctx context.Context, f *camera.Frame) error {
+	for {
+		if err := g.wake.Wait(ctx); err != nil {
+			return err
+		}
+		if err := g.src.Read(ctx, f); err != nil || g.wake.Awake() {
+			return err
+		}
+	}
+}
+
+// Close closes the source.
+func (g *gate) Close() error { return g.src.Close() }
+
+// found is a record for people.
+type found sdk.Record
+
+func (r found) gist() string {
+	if len(r.Objects) == 0 {
+		return "nothing"
+	}
 	var b strings.Builder
-	b.WriteString(l.Source)
-	if l.Frame > 0 {
-		fmt.Fprintf(&b, " #%d", l.Frame)
+	for i, x := range r.Objects {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%s %.2f", x.Label, x.Score)
 	}
-	fmt.Fprintf(&b, " %dx%d %.1f ms: ", l.Width, l.Height, l.InferenceMillis)
-	if len(l.Objects) == 0 {
-		b.WriteString("nothing found")
+	return b.String()
+}
+
+func (r found) full() string {
+	if len(r.Objects) == 0 {
+		return "nothing found"
 	}
-	for i, x := range l.Objects {
+	var b strings.Builder
+	for i, x := range r.Objects {
 		if i > 0 {
 			b.WriteString(", ")
 		}
 		fmt.Fprintf(&b, "%s %.2f [%.0f %.0f %.0f %.0f]", x.Label, x.Score, x.Box[0], x.Box[1], x.Box[2], x.Box[3])
 	}
 	return b.String()
-}
-
-// summary prints how fast it went, and where the time went.
-func (d *detecting) summary() {
-	if d.done == 0 {
-		return
-	}
-	all, s := time.Since(d.start), d.det.Stats()
-	share := func(t time.Duration) float64 { return 100 * float64(t) / float64(all) }
-	rest := all - d.decode - s.Preprocess - s.Inference - s.Postprocess
-	d.o.note("%d frames in %.2f s: %.1f frames/s; decode %.1f %%, preprocessing %.1f %%, inference %.1f %%, post-processing %.1f %%, other %.1f %%",
-		d.done, all.Seconds(), float64(d.done)/all.Seconds(), share(d.decode), share(s.Preprocess), share(s.Inference), share(s.Postprocess), share(rest))
 }

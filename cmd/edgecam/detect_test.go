@@ -9,23 +9,25 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/edgecam/edgecam/sdk"
 )
 
 // reference reads the detections that ONNX Runtime and YOLOX's formula give.
-func reference(t *testing.T) []object {
+func reference(t *testing.T) []sdk.Object {
 	t.Helper()
 	b, err := os.ReadFile(assets + "squares.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want []object
+	var want []sdk.Object
 	if err := json.Unmarshal(b, &want); err != nil || len(want) == 0 {
 		t.Fatal(err, len(want))
 	}
 	return want
 }
 
-func sameObjects(got, want []object) bool {
+func sameObjects(got, want []sdk.Object) bool {
 	if len(got) != len(want) {
 		return false
 	}
@@ -47,7 +49,7 @@ func TestDetectJSON(t *testing.T) {
 	if r.code != 0 {
 		t.Fatalf("exit code %d: %s", r.code, r.stderr)
 	}
-	lines := decodeLines[detection](t, r.stdout)
+	lines := decodeLines[sdk.Record](t, r.stdout)
 	if len(lines) != 1 {
 		t.Fatalf("%d lines, want 1: %s", len(lines), r.stdout)
 	}
@@ -63,7 +65,7 @@ func TestDetectJSON(t *testing.T) {
 			t.Errorf("%s is missing in %s", name, r.stdout)
 		}
 	}
-	for _, word := range []string{"1 frames", "frames/s", "decode", "preprocessing", "inference", "post-processing"} {
+	for _, word := range []string{"1 frames", "frames/s", "decoding", "preprocessing", "inference", "post-processing"} {
 		if !strings.Contains(r.stderr, word) {
 			t.Errorf("the summary does not say %q: %s", word, r.stderr)
 		}
@@ -124,7 +126,7 @@ func TestDetectFolder(t *testing.T) {
 func TestDetectFrames(t *testing.T) {
 	dir := folder(t)
 	r := execute(t, "detect", "-m", assets+"squares.onnx", "-s", filepath.Join(dir, "[acd].*"), "--frames", "2", "--json")
-	if r.code != 0 || len(decodeLines[detection](t, r.stdout)) != 2 {
+	if r.code != 0 || len(decodeLines[sdk.Record](t, r.stdout)) != 2 {
 		t.Errorf("code %d, want two lines\n%s%s", r.code, r.stdout, r.stderr)
 	}
 }

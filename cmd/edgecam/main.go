@@ -1,5 +1,6 @@
-// Command edgecam runs vision models on images and video: detection, raw
-// tensors, timing and inspection of ONNX models.
+// Command edgecam runs vision models on images, video and cameras: detection,
+// classification, segmentation, raw tensors, timing and inspection of ONNX
+// models; and tells what cameras and what machine there is.
 //
 // Data goes to standard output and everything else to standard error; exit
 // codes are listed in exit.go. The command holds no maths: models, frames and
@@ -17,6 +18,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/edgecam/edgecam/camera"
 )
 
 func main() {
@@ -55,9 +58,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "edgecam",
-		Short: "Runs vision models on images and video, on the CPU, from one static binary",
-		Long: `edgecam runs ONNX vision models on images and video, on the CPU, from one
-static binary.
+		Short: "Runs vision models on images, video and cameras, on the CPU, from one binary",
+		Long: `edgecam runs ONNX vision models on images, video and cameras, on the CPU, from
+one binary.
 
 Data goes to standard output, everything else to standard error. With --json
 every line of standard output is one JSON object.
@@ -71,13 +74,14 @@ bug reports); edgecam version prints the one in use.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usage("no command given: try 'edgecam detect', 'edgecam bench' or 'edgecam inspect'")
+			return usage("no command given: try 'edgecam detect', 'edgecam doctor' or 'edgecam --help'")
 		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
 	o := output{stdout: stdout, stderr: stderr}
-	root.AddCommand(newDetect(o), newInfer(o), newBench(o), newInspect(o), newCompletion(o), newVersion(o))
+	root.AddCommand(newDetect(o), newClassify(o), newSegment(o), newInfer(o), newBench(o), newInspect(o),
+		newCameras(o, camera.List), newDoctor(o, thisMachine()), newCompletion(o), newVersion(o))
 	for _, c := range root.Commands() {
 		positional(c)
 	}

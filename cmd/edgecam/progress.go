@@ -7,20 +7,21 @@ import (
 // longRun is the number of frames from which a bar is worth showing.
 const longRun = 16
 
-// progress is a bar on standard error, shown only where that is a terminal
-// and there is much to do. A nil progress shows nothing.
+// progress is a bar on standard error, shown only where that is a terminal that
+// no data goes to, and there is much to do. A nil progress shows nothing.
 type progress struct {
 	bar *progressbar.ProgressBar
 }
 
-// newProgress returns the bar for total frames, 0 if their number is unknown.
-func newProgress(o output, total int) *progress {
-	if total < longRun || !isTerminal(o.stderr) {
+// newProgress returns the bar of a command for total frames, 0 if their number is
+// unknown.
+func newProgress(o output, name string, total int) *progress {
+	if total < longRun || !isTerminal(o.stderr) || isTerminal(o.stdout) {
 		return nil
 	}
 	return &progress{progressbar.NewOptions(total,
 		progressbar.OptionSetWriter(o.stderr),
-		progressbar.OptionSetDescription("detect"),
+		progressbar.OptionSetDescription(name),
 		progressbar.OptionShowCount(),
 		progressbar.OptionShowIts(),
 		progressbar.OptionSetItsString("frames"),
