@@ -59,7 +59,7 @@ func (s *sketch) grow() {
 	x := s.pick("x")
 	d := s.shapes[x]
 	n, c, h, w := d[0], d[1], d[2], d[3]
-	switch rapid.IntRange(0, 35).Draw(s.t, "piece") {
+	switch rapid.IntRange(0, 37).Draw(s.t, "piece") {
 	case 0, 1: // convolution, perhaps with stride and dilation
 		k, stride := rapid.SampledFrom([]int{1, 3}).Draw(s.t, "k"), rapid.IntRange(1, 2).Draw(s.t, "stride")
 		o := rapid.SampledFrom([]int{1, 3, 8, 17, 24}).Draw(s.t, "o")
@@ -191,7 +191,7 @@ func (s *sketch) move(x *graph.Value) {
 	d := s.shapes[x]
 	n, c, h, w := d[0], d[1], d[2], d[3]
 	crd := graph.Attrs{number("blocksize", 2), optest.AttrString("mode", rapid.SampledFrom([]string{"DCR", "CRD"}).Draw(s.t, "mode"))}
-	switch rapid.IntRange(0, 12).Draw(s.t, "movement") {
+	switch rapid.IntRange(0, 14).Draw(s.t, "movement") {
 	case 0:
 		if c%4 == 0 && h*w <= 100 {
 			s.node("DepthToSpace", []int{n, c / 4, 2 * h, 2 * w}, crd, x)
@@ -235,7 +235,21 @@ func (s *sketch) move(x *graph.Value) {
 		y := s.Node("Tanh", nil, x)
 		s.node("Sum", d, nil, rapid.Permutation([]*graph.Value{x, y, x}).Draw(s.t, "order")...)
 		s.node("Mean", d, nil, s.Weights(1, c, 1, 1), s.Weights(h, 1), x)
-	case 12: // a mean over rows, one over channels
+	case 12: // instances or groups normalised, perhaps between two reshapes
+		g := rapid.SampledFrom([]int{1, c, max(c/2, 1), max(c/4, 1)}).Draw(s.t, "groups")
+		switch {
+		case c%g != 0 || h*w < 4: // of too few numbers, the deviation is noise
+		case g == c:
+			s.node("InstanceNormalization", d, nil, x, s.Weights(c), s.Weights(c))
+		case rapid.Bool().Draw(s.t, "spelled out"):
+			y := s.Node("InstanceNormalization", nil, s.Node("Reshape", nil, x, s.ints(n, g, -1)), s.Weights(g), s.Weights(g))
+			s.node("Reshape", d, nil, y, s.ints(n, c, h, w))
+		default:
+			s.node("GroupNormalization", d, graph.Attrs{number("num_groups", g)}, x, s.Weights(g), s.Weights(g))
+		}
+	case 13: // activations
+		s.node(rapid.SampledFrom([]string{"Sigmoid", "Tanh", "HardSigmoid", "LeakyRelu", "Elu", "Softplus", "Erf", "Mish"}).Draw(s.t, "activation"), d, nil, x)
+	case 14: // a mean over rows, one over channels
 		axis := rapid.SampledFrom([]int{1, 2}).Draw(s.t, "axis")
 		s.node("Sub", d, nil, x, s.Node("ReduceMean", nil, x, s.ints(axis)))
 	}

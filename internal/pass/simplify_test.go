@@ -240,6 +240,13 @@ var activations = []rewrite{
 		return b.Node("Where", nil, b.Node("Less", nil, x, b.Scalar(0)), b.Node("Mul", nil, x, b.Scalar(.2)), x)
 	}},
 
+	{name: "where(0<x,x,a*x)", want: "PRelu", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		return b.Node("Where", nil, b.Node("Less", nil, b.Scalar(0), x), x, b.Node("Mul", nil, b.Weights(8, 1, 1), x))
+	}},
+	{name: "where(0>=x,a*x,x)", want: "PRelu", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		return b.Node("Where", nil, b.Node("GreaterOrEqual", nil, b.Floats(0), x), b.Node("Mul", nil, b.Weights(8, 1, 1), x), x)
+	}},
+
 	{name: "x*tanh(softplus(x))", want: "Mish", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 		return b.Node("Mul", nil, x, b.Node("Tanh", nil, b.Node("Softplus", nil, x)))
 	}},
@@ -300,6 +307,12 @@ func TestActivationLookalikes(t *testing.T) {
 		}},
 		{name: "relu(x)-relu(-y)", want: "Relu Abs Neg Relu Sub", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return b.Node("Sub", nil, b.Node("Relu", nil, x), b.Node("Relu", nil, b.Node("Neg", nil, b.Node("Abs", nil, x))))
+		}},
+		{name: "where(x>1,x,a*x)", want: "Greater Mul Where", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+			return b.Node("Where", nil, b.Node("Greater", nil, x, b.Scalar(1)), x, b.Node("Mul", nil, b.Weights(8, 1, 1), x))
+		}},
+		{name: "where(x>0,a*x,x)", want: "Greater Mul Where", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+			return b.Node("Where", nil, b.Node("Greater", nil, x, b.Scalar(0)), b.Node("Mul", nil, b.Weights(8, 1, 1), x), x)
 		}},
 		{name: "x/0 is not a slope", want: "Div Sigmoid Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return b.Node("Mul", nil, x, b.Node("Sigmoid", nil, b.Node("Div", nil, x, b.Scalar(0))))
@@ -565,6 +578,12 @@ func TestMovement(t *testing.T) {
 		{name: "Concat", want: "move Conv Relu Concat Conv move", build: between(8, 16, func(b *optest.Net, x *graph.Value) *graph.Value {
 			return b.Node("Concat", graph.Attrs{optest.AttrInt("axis", 1)}, x, b.Node("Relu", nil, x))
 		})},
+		{name: "quantized and back", want: "move Pool QuantizeLinear DequantizeLinear Conv move", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+			return conv(b, quantized(b, x, 1, b.Scalar(.05), b.Const(tensor.New(tensor.Int8))), 8, 2)
+		}},
+		{name: "quantized by channel and back", want: "move Pool QuantizeLinear DequantizeLinear Conv move", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+			return conv(b, quantized(b, x, -3, b.Positive(8), b.Const(tensor.New(tensor.Uint8, 8))), 8, 2)
+		}},
 		{name: "squeeze and excite", want: "move Conv GlobalPool Conv+b+HardSigmoid Mul Conv move", build: between(8, 8, func(b *optest.Net, x *graph.Value) *graph.Value {
 			y := b.Node("GlobalAveragePool", nil, x)
 			y = b.Node("HardSigmoid", nil, b.Node("Conv", nil, y, b.Weights(8, 8, 1, 1), b.Weights(8)))
@@ -592,6 +611,14 @@ func TestMovement(t *testing.T) {
 			return b.Node("MaxPool", graph.Attrs{optest.AttrInts("kernel_shape", 2, 2), optest.AttrInts("strides", 2, 2)}, y)
 		})},
 	})
+}
+
+// quantized takes x to integers and back, behind a pooling that computes the
+// same on every rung, so that none rounds to another integer.
+func quantized(b *optest.Net, x *graph.Value, axis int64, scale, zero *graph.Value) *graph.Value {
+	x = b.Node("MaxPool", graph.Attrs{optest.AttrInts("kernel_shape", 2, 2)}, x)
+	a := graph.Attrs{optest.AttrInt("axis", axis)}
+	return b.Node("DequantizeLinear", a, b.Node("QuantizeLinear", a, x, scale, zero), scale, zero)
 }
 
 // focus is the first layer of YOLOv5: the four phases of the pixels become
