@@ -13,10 +13,9 @@ import (
 // Options say how a source is opened. The zero value is good.
 type Options struct {
 	// Timeout is how long a live source may take to answer, and then to give each
-	// frame, before Open or Read fails with ErrLost. A stream that is decoded by
-	// FFmpeg has five times as long for its first frame, which has to wait for a
-	// key frame. 0 is 2 seconds. Sources that Close ends at once may use it in
-	// place of a context.
+	// frame, before Open or Read fails with ErrLost. A camera, and a stream that is
+	// decoded by FFmpeg, has five times as long for its first frame: the one has to
+	// start, the other to wait for a key frame. 0 is 2 seconds.
 	Timeout time.Duration
 }
 

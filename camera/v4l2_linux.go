@@ -191,9 +191,13 @@ func (d *v4l2) wait(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		left := d.timeout - time.Since(d.waiting)
+		limit := d.timeout
+		if d.index < 0 {
+			limit *= 5 // a camera takes its time to start
+		}
+		left := limit - time.Since(d.waiting)
 		if left <= 0 {
-			return fmt.Errorf("camera: %s: v4l2: %w: no frame for %v; unplug the camera and plug it in again, or use a lower rate or size", d.name, ErrLost, d.timeout)
+			return fmt.Errorf("camera: %s: v4l2: %w: no frame for %v; unplug the camera and plug it in again, or use a lower rate or size", d.name, ErrLost, limit)
 		}
 		// A poll cannot be woken by a context, so it is a short one.
 		ready, err := d.node.poll(int(min(left, 50*time.Millisecond)/time.Millisecond) + 1)
