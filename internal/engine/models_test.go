@@ -124,7 +124,11 @@ func TestModels(t *testing.T) {
 							t.Fatal(err)
 						}
 					}
-					for range 2 {
+					runs := 2
+					if k.Name == "ref" {
+						runs = 1 // it is slow
+					}
+					for range runs {
 						if err := s.Run(context.Background()); err != nil {
 							t.Fatal(err)
 						}
@@ -148,8 +152,10 @@ func TestModels(t *testing.T) {
 							t.Errorf("%s: output %q depends on the number of threads", k.Name, p.Name)
 						}
 					}
-					if n := testing.AllocsPerRun(3, func() { _ = s.Run(context.Background()) }); n != 0 {
-						t.Errorf("%s, %d threads: Run allocates %v times", k.Name, threads, n)
+					if k.Name != "ref" {
+						if n := testing.AllocsPerRun(2, func() { _ = s.Run(context.Background()) }); n != 0 {
+							t.Errorf("%s, %d threads: Run allocates %v times", k.Name, threads, n)
+						}
 					}
 					s.Close()
 				}
