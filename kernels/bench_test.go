@@ -24,7 +24,7 @@ func ones(n int) []float32 {
 
 // gemmArgs returns a full tile of a rung with K elements for each of taps.
 func gemmArgs(s *kernels.Set, k, taps int) *ref.GemmF32 {
-	w := ones((k*taps+1)*s.F32NR)
+	w := ones((k*taps + 1) * s.F32NR)
 	a := ones(s.F32MR * k)
 	offsets := make([]int32, s.F32MR*taps)
 	for i := range offsets {
@@ -72,7 +72,7 @@ func flops(b *testing.B, perCall int) {
 }
 
 func BenchmarkF32Dwconv(b *testing.B) {
-	for _, c := range []int{24, 96, 192} {
+	for _, c := range []int{16, 24, 96, 192} {
 		for _, taps := range []int{9, 25} {
 			for _, s := range kernels.Available() {
 				b.Run(fmt.Sprintf("rung=%s/c=%d/taps=%d", s.Name, c, taps), func(b *testing.B) {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 
 	"github.com/edgecam/edgecam/kernels"
 	"github.com/edgecam/edgecam/kernels/ref"
@@ -73,36 +74,93 @@ func compareWindow(t *testing.T, mem *memory, c windowCase, out []float32, run f
 	}
 }
 
+// runDwconv compares a rung with ref, with and without limits.
+func runDwconv(t *testing.T, mem *memory, r *rand.Rand, s *kernels.Set, c windowCase, in []float32, offsets []int32, out []float32) {
+	t.Helper()
+	zero := mem.floats(c.c, c.at)
+	clear(zero)
+	bias := make([]float32, c.c)
+	for i := range bias {
+		bias[i] = r.Float32()*2 - 1
+	}
+	w := mem.floats(ref.PackedDwconvF32Len(c.taps, c.c), c.at)
+	ref.PackDwconvF32(w, func(int, int) float32 { return r.Float32()*2 - 1 }, bias, c.taps, c.c)
+	a := ref.DwconvF32{
+		In: ptr(in), Zero: ptr(zero), Offsets: &offsets[0], W: ptr(w),
+		OutStride: 4 * (c.c + cPad), WStride: 4 * ref.DwconvWidth(c.c),
+		Pixels: c.pixels, Taps: c.taps, C: c.c, Min: -inf, Max: inf,
+	}
+	if r.IntN(2) == 0 {
+		a.Min, a.Max = -0.5, 0.75
+	}
+	compareWindow(t, mem, c, out, func(out []float32, isRef bool) {
+		a.Out = ptr(out)
+		if isRef {
+			ref.F32Dwconv(&a)
+		} else {
+			s.F32Dwconv(&a)
+		}
+	}, 1.2e-7*float64(c.taps+1))
+}
+
 func TestF32Dwconv(t *testing.T) {
 	forEachRung(t, func(t *testing.T, s *kernels.Set) {
 		mem := newMemory(t)
 		r := rand.New(rand.NewPCG(5, 6))
-		for i, c := range windowCases() {
+		for _, c := range windowCases() {
 			in, offsets, out := layWindow(mem, r, c)
-			zero := mem.floats(c.c, c.at)
-			clear(zero)
-			bias := make([]float32, c.c)
-			for i := range bias {
-				bias[i] = r.Float32()*2 - 1
-			}
-			w := mem.floats(ref.PackedDwconvF32Len(c.taps, c.c), c.at)
-			ref.PackDwconvF32(w, func(int, int) float32 { return r.Float32()*2 - 1 }, bias, c.taps, c.c)
-			a := ref.DwconvF32{
-				In: ptr(in), Zero: ptr(zero), Offsets: &offsets[0], W: ptr(w),
-				OutStride: 4 * (c.c + cPad), WStride: 4 * ref.DwconvWidth(c.c),
-				Pixels: c.pixels, Taps: c.taps, C: c.c, Min: -inf, Max: inf,
-			}
-			if i%2 == 0 {
-				a.Min, a.Max = -0.5, 0.75
-			}
-			compareWindow(t, mem, c, out, func(out []float32, isRef bool) {
-				a.Out = ptr(out)
-				if isRef {
-					ref.F32Dwconv(&a)
+			runDwconv(t, mem, r, s, c, in, offsets, out)
+		}
+	})
+}
+
+// image is a small image with a padded window that moves over it.
+type image struct{ h, w, side, stride int }
+
+// offsets returns the table of all output pixels, in bytes for pixels of
+// pitch elements.
+func (im image) offsets(pitch int) []int32 {
+	pad := im.side / 2
+	var table []int32
+	for y := 0; y < im.h; y += im.stride {
+		for x := 0; x < im.w; x += im.stride {
+			for t := range im.side * im.side {
+				i, j := y+t/im.side-pad, x+t%im.side-pad
+				if i < 0 || j < 0 || i >= im.h || j >= im.w {
+					table = append(table, -1)
 				} else {
-					s.F32Dwconv(&a)
+					table = append(table, int32(4*pitch*(i*im.w+j)))
 				}
-			}, 1.2e-7*float64(c.taps+1))
+			}
+		}
+	}
+	return table
+}
+
+// TestF32DwconvImage runs windows that overlap from pixel to pixel, as rungs
+// may use, over parts of rows and across their ends.
+func TestF32DwconvImage(t *testing.T) {
+	forEachRung(t, func(t *testing.T, s *kernels.Set) {
+		mem := newMemory(t)
+		r := rand.New(rand.NewPCG(19, 20))
+		for _, im := range []image{{5, 9, 3, 1}, {5, 17, 3, 2}, {5, 9, 5, 1}, {5, 17, 5, 2}, {5, 12, 3, 3}, {3, 4, 7, 1}, {2, 2, 13, 1}} {
+			for i, channels := range []int{1, 3, 8, 15, 16, 17, 24, 37, 51} {
+				table := im.offsets(channels + aPad)
+				taps := im.side * im.side
+				for pixels := 1; pixels <= min(len(table)/taps, 18); pixels++ {
+					mem.reset()
+					c := windowCase{pixels: pixels, taps: taps, c: channels, at: place((i + pixels) % int(numPlaces))}
+					in := mem.random(r, im.h*im.w*(channels+aPad)-aPad, c.at)
+					out := mem.floats(pixels*(channels+cPad)-cPad, c.at)
+					offsets := unsafe.Slice((*int32)(ptr(mem.floats(pixels*taps, atEnd))), pixels*taps)
+					copy(offsets, table[r.IntN(len(table)/taps-pixels+1)*taps:])
+					if pixels%3 == 0 {
+						// Overlapping but for one tap.
+						offsets[r.IntN(pixels*taps)] = int32(4 * (channels + aPad) * r.IntN(im.h*im.w))
+					}
+					runDwconv(t, mem, r, s, c, in, offsets, out)
+				}
+			}
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"go/types"
 
+	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -25,12 +26,17 @@ type args struct {
 // text starts a function name(a *stub), where stub is the alias in package
 // amd64 of the struct called typ, and loads the pointer.
 func text(name, stub, typ string, doc ...string) args {
+	return textAttr(NOSPLIT, name, stub, typ, doc...)
+}
+
+// textAttr is text for a function with other attributes.
+func textAttr(attr attr.Attribute, name, stub, typ string, doc ...string) args {
 	named := argsType(typ)
 	// avo resolves signatures outside any package, so the alias is declared
 	// where predeclared types are.
 	types.Universe.Insert(types.NewAlias(types.NewTypeName(token.NoPos, nil, stub, nil), named).Obj())
 
-	TEXT(name, NOSPLIT, "func(a *"+stub+")")
+	TEXT(name, attr, "func(a *"+stub+")")
 	Pragma("noescape")
 	Doc(doc...)
 

@@ -153,48 +153,6 @@ func (w *window) block(name string, b *block, s steps) {
 // skip leaves out taps outside the image.
 func skip(_ *window, _ *block, next string) { JLT(LabelRef(next)) }
 
-func dwconv() {
-	w := &window{args: text(kernel("Dwconv"), "dwconvF32", "DwconvF32",
-		kernel("Dwconv")+" computes a run of output pixels of a depthwise convolution:",
-		"",
-		"\tfor p := range a.Pixels { for c := range a.C {",
-		"\t\tacc := W[0][c]",
-		"\t\tfor t := range a.Taps {",
-		"\t\t\tacc = fma(In(p,t)[c], W[1+t][c], acc)",
-		"\t\t}",
-		"\t\tOut[p][c] = min(max(acc, Min), Max)",
-		"\t} }")}
-	weights, stride := w.args.load("W"), w.args.load("WStride")
-	row := GP64()
-	lo, hi := vec(), vec()
-	VBROADCASTSS(w.args.field("Min"), lo)
-	VBROADCASTSS(w.args.field("Max"), hi)
-	w.generate(steps{
-		start: func(w *window, b *block) {
-			LEAQ(Mem{Base: weights, Index: w.c, Scale: 1}, row)
-			for v, x := range b.acc {
-				VMOVUPS(Mem{Base: row, Disp: vecBytes * v}, x)
-			}
-		},
-		outside: func(w *window, b *block, _ string) {
-			CMOVQLT(w.args.field("Zero"), b.tap)
-			ADDQ(stride, row)
-		},
-		tap: func(w *window, b *block) {
-			for v, x := range b.acc {
-				y := vec()
-				VMOVUPS(Mem{Base: row, Disp: vecBytes * v}, y)
-				VFMADD231PS(w.source(b, v), y, x)
-			}
-		},
-		end: func(_ *window, b *block) {
-			for _, x := range b.acc {
-				clampVec(x, lo, hi)
-			}
-		},
-	})
-}
-
 func maxPool() {
 	w := &window{args: text(kernel("MaxPool"), "poolF32", "PoolF32",
 		kernel("MaxPool")+" computes a run of output pixels of a maximum pooling:",

@@ -5,292 +5,2286 @@
 #include "textflag.h"
 
 // func f32DwconvAVX2(a *dwconvF32)
-// Requires: AVX, CMOV, FMA3
-TEXT ·f32DwconvAVX2(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         24(AX), CX
-	MOVQ         48(AX), DX
-	VBROADCASTSS 80(AX), Y0
-	VBROADCASTSS 84(AX), Y1
-	MOVQ         (AX), SI
-	MOVQ         64(AX), DI
-	MOVQ         72(AX), R8
-	SHLQ         $0x02, R8
-	XORQ         R9, R9
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·f32DwconvAVX2(SB), $4120-8
+	MOVQ a+0(FP), AX
+	MOVQ 64(AX), CX
+	MOVQ 16(AX), BX
+	MOVQ 32(AX), SI
+	MOVQ 56(AX), DI
+	CMPQ DI, $0x04
+	JLT  singles
+	CMPQ CX, $0x0000007f
+	JGT  singles
+	MOVQ CX, R8
+	SHLQ $0x05, R8
+	ADDQ $0x10, R8
 
-block4:
-	LEAQ 128(R9), BX
-	CMPQ BX, R8
-	JGT  block4End
-	MOVQ 16(AX), R10
-	MOVQ 32(AX), R11
-	MOVQ 56(AX), R12
-	JMP  block4PixelTest
+strip:
+	MOVQ (AX), DX
+	LEAQ (SP), R9
 
-block4Pixel:
-	LEAQ    (CX)(R9*1), BX
-	VMOVUPS (BX), Y2
-	VMOVUPS 32(BX), Y3
-	VMOVUPS 64(BX), Y4
-	VMOVUPS 96(BX), Y5
-	XORQ    R13, R13
-	JMP     block4Test
+record:
+	MOVQ  $0x00000004, R10
+	SUBQ  DI, R10
+	JLE   recordWhole
+	MOVQ  40(AX), R11
+	IMULQ R10, R11
+	SUBQ  R11, SI
+	IMULQ CX, R10
+	SHLQ  $0x02, R10
+	SUBQ  R10, BX
+	MOVQ  $0x00000004, DI
 
-block4Tap:
-	MOVLQSX     (R10)(R13*4), R14
-	LEAQ        (SI)(R14*1), R15
-	TESTQ       R14, R14
-	CMOVQLT     8(AX), R15
-	ADDQ        DX, BX
-	VMOVUPS     (BX), Y6
-	VFMADD231PS (R15)(R9*1), Y6, Y2
-	VMOVUPS     32(BX), Y6
-	VFMADD231PS 32(R15)(R9*1), Y6, Y3
-	VMOVUPS     64(BX), Y6
-	VFMADD231PS 64(R15)(R9*1), Y6, Y4
-	VMOVUPS     96(BX), Y6
-	VFMADD231PS 96(R15)(R9*1), Y6, Y5
-	INCQ        R13
+recordWhole:
+	MOVQ      SI, 8(R9)
+	CMPQ      CX, $0x09
+	JNE       record3x3Step2
+	MOVL      48(BX), R10
+	CMPL      R10, 16(BX)
+	JNE       record3x3Step2
+	VMOVDQU   36(BX), Y0
+	VPCMPEQD  4(BX), Y0, Y0
+	VPOR      lastColumns3x3Step1<>+0(SB), Y0, Y0
+	VMOVDQU   68(BX), Y1
+	VPCMPEQD  36(BX), Y1, Y1
+	VPOR      lastColumns3x3Step1<>+8(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   100(BX), Y1
+	VPCMPEQD  68(BX), Y1, Y1
+	VPOR      lastColumns3x3Step1<>+4(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   112(BX), Y1
+	VPCMPEQD  80(BX), Y1, Y1
+	VPOR      lastColumns3x3Step1<>+4(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVMSKPS Y0, R10
+	CMPL      R10, $0x000000ff
+	JNE       record3x3Step2
+	MOVQ      $0x00000001, (R9)
+	LEAQ      16(R9), R10
+	MOVQ      $0x00000003, R11
 
-block4Test:
-	CMPQ    R13, DI
-	JLT     block4Tap
-	VMAXPS  Y2, Y0, Y2
-	VMINPS  Y2, Y1, Y2
-	VMAXPS  Y3, Y0, Y3
-	VMINPS  Y3, Y1, Y3
-	VMAXPS  Y4, Y0, Y4
-	VMINPS  Y4, Y1, Y4
-	VMAXPS  Y5, Y0, Y5
-	VMINPS  Y5, Y1, Y5
-	VMOVUPS Y2, (R11)(R9*1)
-	VMOVUPS Y3, 32(R11)(R9*1)
-	VMOVUPS Y4, 64(R11)(R9*1)
-	VMOVUPS Y5, 96(R11)(R9*1)
-	LEAQ    (R10)(DI*4), R10
-	ADDQ    40(AX), R11
-	DECQ    R12
+record3x3Step1Row:
+	MOVLQSX (BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, (R10)
+	MOVLQSX 36(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 8(R10)
+	MOVLQSX 72(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 16(R10)
+	MOVLQSX 108(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 24(R10)
+	MOVLQSX 112(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 32(R10)
+	MOVLQSX 116(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 40(R10)
+	ADDQ    $0x0c, BX
+	ADDQ    $0x30, R10
+	DECQ    R11
+	JNZ     record3x3Step1Row
+	ADDQ    $0x0000006c, BX
+	JMP     recordNext
 
-block4PixelTest:
+record3x3Step2:
+	CMPQ      CX, $0x09
+	JNE       record5x5Step1
+	MOVL      48(BX), R10
+	CMPL      R10, 20(BX)
+	JNE       record5x5Step1
+	VMOVDQU   36(BX), Y0
+	VPCMPEQD  8(BX), Y0, Y0
+	VPOR      lastColumns3x3Step2<>+0(SB), Y0, Y0
+	VMOVDQU   68(BX), Y1
+	VPCMPEQD  40(BX), Y1, Y1
+	VPOR      lastColumns3x3Step2<>+8(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   100(BX), Y1
+	VPCMPEQD  72(BX), Y1, Y1
+	VPOR      lastColumns3x3Step2<>+4(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   112(BX), Y1
+	VPCMPEQD  84(BX), Y1, Y1
+	VPOR      lastColumns3x3Step2<>+4(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVMSKPS Y0, R10
+	CMPL      R10, $0x000000ff
+	JNE       record5x5Step1
+	MOVQ      $0x00000002, (R9)
+	LEAQ      16(R9), R10
+	MOVQ      $0x00000003, R11
+
+record3x3Step2Row:
+	MOVLQSX (BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, (R10)
+	MOVLQSX 4(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 8(R10)
+	MOVLQSX 36(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 16(R10)
+	MOVLQSX 40(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 24(R10)
+	MOVLQSX 72(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 32(R10)
+	MOVLQSX 76(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 40(R10)
+	MOVLQSX 108(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 48(R10)
+	MOVLQSX 112(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 56(R10)
+	MOVLQSX 116(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 64(R10)
+	ADDQ    $0x0c, BX
+	ADDQ    $0x48, R10
+	DECQ    R11
+	JNZ     record3x3Step2Row
+	ADDQ    $0x0000006c, BX
+	JMP     recordNext
+
+record5x5Step1:
+	CMPQ      CX, $0x19
+	JNE       record5x5Step2
+	MOVL      140(BX), R10
+	CMPL      R10, 44(BX)
+	JNE       record5x5Step2
+	VMOVDQU   100(BX), Y0
+	VPCMPEQD  4(BX), Y0, Y0
+	VPOR      lastColumns5x5Step1<>+0(SB), Y0, Y0
+	VMOVDQU   132(BX), Y1
+	VPCMPEQD  36(BX), Y1, Y1
+	VPOR      lastColumns5x5Step1<>+12(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   164(BX), Y1
+	VPCMPEQD  68(BX), Y1, Y1
+	VPOR      lastColumns5x5Step1<>+4(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   196(BX), Y1
+	VPCMPEQD  100(BX), Y1, Y1
+	VPOR      lastColumns5x5Step1<>+16(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   228(BX), Y1
+	VPCMPEQD  132(BX), Y1, Y1
+	VPOR      lastColumns5x5Step1<>+8(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   260(BX), Y1
+	VPCMPEQD  164(BX), Y1, Y1
+	VPOR      lastColumns5x5Step1<>+0(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   292(BX), Y1
+	VPCMPEQD  196(BX), Y1, Y1
+	VPOR      lastColumns5x5Step1<>+12(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   324(BX), Y1
+	VPCMPEQD  228(BX), Y1, Y1
+	VPOR      lastColumns5x5Step1<>+4(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   356(BX), Y1
+	VPCMPEQD  260(BX), Y1, Y1
+	VPOR      lastColumns5x5Step1<>+16(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   368(BX), Y1
+	VPCMPEQD  272(BX), Y1, Y1
+	VPOR      lastColumns5x5Step1<>+8(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVMSKPS Y0, R10
+	CMPL      R10, $0x000000ff
+	JNE       record5x5Step2
+	MOVQ      $0x00000003, (R9)
+	LEAQ      16(R9), R10
+	MOVQ      $0x00000005, R11
+
+record5x5Step1Row:
+	MOVLQSX (BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, (R10)
+	MOVLQSX 100(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 8(R10)
+	MOVLQSX 200(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 16(R10)
+	MOVLQSX 300(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 24(R10)
+	MOVLQSX 304(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 32(R10)
+	MOVLQSX 308(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 40(R10)
+	MOVLQSX 312(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 48(R10)
+	MOVLQSX 316(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 56(R10)
+	ADDQ    $0x14, BX
+	ADDQ    $0x40, R10
+	DECQ    R11
+	JNZ     record5x5Step1Row
+	ADDQ    $0x0000012c, BX
+	JMP     recordNext
+
+record5x5Step2:
+	CMPQ      CX, $0x19
+	JNE       recordAny
+	MOVL      140(BX), R10
+	CMPL      R10, 48(BX)
+	JNE       recordAny
+	VMOVDQU   100(BX), Y0
+	VPCMPEQD  8(BX), Y0, Y0
+	VPOR      lastColumns5x5Step2<>+0(SB), Y0, Y0
+	VMOVDQU   132(BX), Y1
+	VPCMPEQD  40(BX), Y1, Y1
+	VPOR      lastColumns5x5Step2<>+12(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   164(BX), Y1
+	VPCMPEQD  72(BX), Y1, Y1
+	VPOR      lastColumns5x5Step2<>+4(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   196(BX), Y1
+	VPCMPEQD  104(BX), Y1, Y1
+	VPOR      lastColumns5x5Step2<>+16(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   228(BX), Y1
+	VPCMPEQD  136(BX), Y1, Y1
+	VPOR      lastColumns5x5Step2<>+8(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   260(BX), Y1
+	VPCMPEQD  168(BX), Y1, Y1
+	VPOR      lastColumns5x5Step2<>+0(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   292(BX), Y1
+	VPCMPEQD  200(BX), Y1, Y1
+	VPOR      lastColumns5x5Step2<>+12(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   324(BX), Y1
+	VPCMPEQD  232(BX), Y1, Y1
+	VPOR      lastColumns5x5Step2<>+4(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   356(BX), Y1
+	VPCMPEQD  264(BX), Y1, Y1
+	VPOR      lastColumns5x5Step2<>+16(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   368(BX), Y1
+	VPCMPEQD  276(BX), Y1, Y1
+	VPOR      lastColumns5x5Step2<>+8(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVMSKPS Y0, R10
+	CMPL      R10, $0x000000ff
+	JNE       recordAny
+	MOVQ      $0x00000004, (R9)
+	LEAQ      16(R9), R10
+	MOVQ      $0x00000005, R11
+
+record5x5Step2Row:
+	MOVLQSX (BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, (R10)
+	MOVLQSX 4(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 8(R10)
+	MOVLQSX 100(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 16(R10)
+	MOVLQSX 104(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 24(R10)
+	MOVLQSX 200(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 32(R10)
+	MOVLQSX 204(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 40(R10)
+	MOVLQSX 300(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 48(R10)
+	MOVLQSX 304(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 56(R10)
+	MOVLQSX 308(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 64(R10)
+	MOVLQSX 312(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 72(R10)
+	MOVLQSX 316(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 80(R10)
+	ADDQ    $0x14, BX
+	ADDQ    $0x58, R10
+	DECQ    R11
+	JNZ     record5x5Step2Row
+	ADDQ    $0x0000012c, BX
+	JMP     recordNext
+
+recordAny:
+	MOVQ  $0x00000000, (R9)
+	LEAQ  16(R9), R10
+	LEAQ  (BX)(CX*8), R11
+	MOVQ  CX, R12
 	TESTQ R12, R12
-	JNZ   block4Pixel
-	ADDQ  $0x00000080, R9
-	JMP   block4
+	JZ    recordNext
 
-block4End:
-block3:
-	LEAQ 96(R9), BX
-	CMPQ BX, R8
-	JGT  block3End
-	MOVQ 16(AX), R10
-	MOVQ 32(AX), R11
-	MOVQ 56(AX), R12
-	JMP  block3PixelTest
-
-block3Pixel:
-	LEAQ    (CX)(R9*1), BX
-	VMOVUPS (BX), Y2
-	VMOVUPS 32(BX), Y3
-	VMOVUPS 64(BX), Y4
-	XORQ    R13, R13
-	JMP     block3Test
-
-block3Tap:
-	MOVLQSX     (R10)(R13*4), R14
-	LEAQ        (SI)(R14*1), R15
-	TESTQ       R14, R14
-	CMOVQLT     8(AX), R15
-	ADDQ        DX, BX
-	VMOVUPS     (BX), Y5
-	VFMADD231PS (R15)(R9*1), Y5, Y2
-	VMOVUPS     32(BX), Y5
-	VFMADD231PS 32(R15)(R9*1), Y5, Y3
-	VMOVUPS     64(BX), Y5
-	VFMADD231PS 64(R15)(R9*1), Y5, Y4
-	INCQ        R13
-
-block3Test:
-	CMPQ    R13, DI
-	JLT     block3Tap
-	VMAXPS  Y2, Y0, Y2
-	VMINPS  Y2, Y1, Y2
-	VMAXPS  Y3, Y0, Y3
-	VMINPS  Y3, Y1, Y3
-	VMAXPS  Y4, Y0, Y4
-	VMINPS  Y4, Y1, Y4
-	VMOVUPS Y2, (R11)(R9*1)
-	VMOVUPS Y3, 32(R11)(R9*1)
-	VMOVUPS Y4, 64(R11)(R9*1)
-	LEAQ    (R10)(DI*4), R10
-	ADDQ    40(AX), R11
+address:
+	MOVLQSX (BX), R13
+	TESTQ   R13, R13
+	LEAQ    (DX)(R13*1), R13
+	CMOVQLT 8(AX), R13
+	MOVQ    R13, (R10)
+	MOVLQSX (BX)(CX*4), R13
+	TESTQ   R13, R13
+	LEAQ    (DX)(R13*1), R13
+	CMOVQLT 8(AX), R13
+	MOVQ    R13, 8(R10)
+	MOVLQSX (R11), R13
+	TESTQ   R13, R13
+	LEAQ    (DX)(R13*1), R13
+	CMOVQLT 8(AX), R13
+	MOVQ    R13, 16(R10)
+	MOVLQSX (R11)(CX*4), R13
+	TESTQ   R13, R13
+	LEAQ    (DX)(R13*1), R13
+	CMOVQLT 8(AX), R13
+	MOVQ    R13, 24(R10)
+	ADDQ    $0x04, BX
+	ADDQ    $0x04, R11
+	ADDQ    $0x20, R10
 	DECQ    R12
+	JNZ     address
+	LEAQ    (R11)(CX*4), BX
 
-block3PixelTest:
-	TESTQ R12, R12
-	JNZ   block3Pixel
-	ADDQ  $0x00000060, R9
-	JMP   block3
+recordNext:
+	MOVQ 40(AX), R11
+	LEAQ (SI)(R11*4), SI
+	ADDQ R8, R9
+	SUBQ $0x04, DI
+	JZ   recordsEnd
+	LEAQ 4096(SP), R10
+	SUBQ R8, R10
+	CMPQ R9, R10
+	JLE  record
 
-block3End:
-block2:
-	LEAQ 64(R9), BX
-	CMPQ BX, R8
-	JGT  block2End
-	MOVQ 16(AX), R10
-	MOVQ 32(AX), R11
-	MOVQ 56(AX), R12
-	JMP  block2PixelTest
+recordsEnd:
+	MOVQ R9, DX
+	MOVQ BX, 4096(SP)
+	MOVQ SI, 4104(SP)
+	MOVQ DI, 4112(SP)
+	XORQ BX, BX
 
-block2Pixel:
-	LEAQ    (CX)(R9*1), BX
-	VMOVUPS (BX), Y2
-	VMOVUPS 32(BX), Y3
-	XORQ    R13, R13
-	JMP     block2Test
+group2:
+	MOVQ 72(AX), SI
+	MOVQ BX, DI
+	SHRQ $0x02, DI
+	SUBQ DI, SI
+	CMPQ SI, $0x10
+	JLT  group2End
+	LEAQ (SP), R9
 
-block2Tap:
-	MOVLQSX     (R10)(R13*4), R14
-	LEAQ        (SI)(R14*1), R15
-	TESTQ       R14, R14
-	CMOVQLT     8(AX), R15
-	ADDQ        DX, BX
-	VMOVUPS     (BX), Y4
-	VFMADD231PS (R15)(R9*1), Y4, Y2
-	VMOVUPS     32(BX), Y4
-	VFMADD231PS 32(R15)(R9*1), Y4, Y3
-	INCQ        R13
+group2Loop:
+	LEAQ    16(R9), SI
+	MOVQ    8(R9), DI
+	MOVQ    (R9), R10
+	CMPQ    R10, $0x01
+	JEQ     group23x3Step1
+	CMPQ    R10, $0x02
+	JEQ     group23x3Step2
+	CMPQ    R10, $0x03
+	JEQ     group25x5Step1
+	CMPQ    R10, $0x04
+	JEQ     group25x5Step2
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Y0
+	VMOVUPS 32(R10), Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y1, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y1, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y1, Y7
+	MOVQ    CX, R11
+	JMP     group2TapTest
 
-block2Test:
-	CMPQ    R13, DI
-	JLT     block2Tap
-	VMAXPS  Y2, Y0, Y2
-	VMINPS  Y2, Y1, Y2
-	VMAXPS  Y3, Y0, Y3
-	VMINPS  Y3, Y1, Y3
-	VMOVUPS Y2, (R11)(R9*1)
-	VMOVUPS Y3, 32(R11)(R9*1)
-	LEAQ    (R10)(DI*4), R10
-	ADDQ    40(AX), R11
-	DECQ    R12
+group2Tap:
+	ADDQ        48(AX), R10
+	VMOVUPS     (R10), Y8
+	VMOVUPS     32(R10), Y9
+	MOVQ        (SI), R12
+	VFMADD231PS (R12)(BX*1), Y8, Y0
+	VFMADD231PS 32(R12)(BX*1), Y9, Y1
+	MOVQ        8(SI), R12
+	VFMADD231PS (R12)(BX*1), Y8, Y2
+	VFMADD231PS 32(R12)(BX*1), Y9, Y3
+	MOVQ        16(SI), R12
+	VFMADD231PS (R12)(BX*1), Y8, Y4
+	VFMADD231PS 32(R12)(BX*1), Y9, Y5
+	MOVQ        24(SI), R12
+	VFMADD231PS (R12)(BX*1), Y8, Y6
+	VFMADD231PS 32(R12)(BX*1), Y9, Y7
+	ADDQ        $0x20, SI
+	DECQ        R11
 
-block2PixelTest:
-	TESTQ R12, R12
-	JNZ   block2Pixel
-	ADDQ  $0x00000040, R9
-	JMP   block2
+group2TapTest:
+	TESTQ        R11, R11
+	JNZ          group2Tap
+	VBROADCASTSS 80(AX), Y8
+	VBROADCASTSS 84(AX), Y9
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Y0, Y8, Y0
+	VMINPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Y2, Y8, Y2
+	VMINPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMINPS       Y3, Y9, Y3
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Y4, Y8, Y4
+	VMINPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMINPS       Y5, Y9, Y5
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Y6, Y8, Y6
+	VMINPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y8, Y7
+	VMINPS       Y7, Y9, Y7
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y1, 32(SI)
+	VMOVUPS      Y2, (DI)
+	VMOVUPS      Y3, 32(DI)
+	VMOVUPS      Y4, (R10)
+	VMOVUPS      Y5, 32(R10)
+	VMOVUPS      Y6, (R11)
+	VMOVUPS      Y7, 32(R11)
+	JMP          group2Next
 
-block2End:
-block1:
-	LEAQ 32(R9), BX
-	CMPQ BX, R8
-	JGT  block1End
-	MOVQ 16(AX), R10
-	MOVQ 32(AX), R11
-	MOVQ 56(AX), R12
-	JMP  block1PixelTest
+group23x3Step1:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Y0
+	VMOVUPS 32(R10), Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y1, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y1, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y1, Y7
+	MOVQ    $0x00000003, R11
 
-block1Pixel:
-	LEAQ    (CX)(R9*1), BX
-	VMOVUPS (BX), Y2
-	XORQ    R13, R13
-	JMP     block1Test
+group23x3Step1Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y8
+	VMOVUPS      32(R10), Y9
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y10
+	VMOVUPS      32(R10), Y11
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y12
+	VMOVUPS      32(R10), Y13
+	MOVQ         (SI), R12
+	VMOVUPS      (R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y8, Y0
+	VMOVUPS      32(R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y9, Y1
+	MOVQ         8(SI), R12
+	VMOVUPS      (R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y10, Y0
+	VFMADD231PS  Y14, Y8, Y2
+	VMOVUPS      32(R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y11, Y1
+	VFMADD231PS  Y14, Y9, Y3
+	MOVQ         16(SI), R12
+	VMOVUPS      (R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y10, Y2
+	VFMADD231PS  Y14, Y8, Y4
+	VMOVUPS      32(R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y13, Y1
+	VFMADD231PS  Y14, Y11, Y3
+	VFMADD231PS  Y14, Y9, Y5
+	MOVQ         24(SI), R12
+	VMOVUPS      (R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y10, Y4
+	VFMADD231PS  Y14, Y8, Y6
+	VMOVUPS      32(R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y13, Y3
+	VFMADD231PS  Y8, Y11, Y5
+	VFMADD231PS  Y8, Y9, Y7
+	MOVQ         32(SI), R12
+	VMOVUPS      (R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y8, Y10, Y6
+	VMOVUPS      32(R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y13, Y5
+	VFMADD231PS  Y8, Y11, Y7
+	MOVQ         40(SI), R12
+	VMOVUPS      (R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y12, Y6
+	VMOVUPS      32(R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y13, Y7
+	ADDQ         $0x30, SI
+	DECQ         R11
+	JNZ          group23x3Step1Row
+	VBROADCASTSS 80(AX), Y8
+	VBROADCASTSS 84(AX), Y9
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Y0, Y8, Y0
+	VMINPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Y2, Y8, Y2
+	VMINPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMINPS       Y3, Y9, Y3
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Y4, Y8, Y4
+	VMINPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMINPS       Y5, Y9, Y5
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Y6, Y8, Y6
+	VMINPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y8, Y7
+	VMINPS       Y7, Y9, Y7
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y1, 32(SI)
+	VMOVUPS      Y2, (DI)
+	VMOVUPS      Y3, 32(DI)
+	VMOVUPS      Y4, (R10)
+	VMOVUPS      Y5, 32(R10)
+	VMOVUPS      Y6, (R11)
+	VMOVUPS      Y7, 32(R11)
+	JMP          group2Next
 
-block1Tap:
-	MOVLQSX     (R10)(R13*4), R14
-	LEAQ        (SI)(R14*1), R15
-	TESTQ       R14, R14
-	CMOVQLT     8(AX), R15
-	ADDQ        DX, BX
-	VMOVUPS     (BX), Y3
-	VFMADD231PS (R15)(R9*1), Y3, Y2
-	INCQ        R13
+group23x3Step2:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Y0
+	VMOVUPS 32(R10), Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y1, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y1, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y1, Y7
+	MOVQ    $0x00000003, R11
 
-block1Test:
-	CMPQ    R13, DI
-	JLT     block1Tap
-	VMAXPS  Y2, Y0, Y2
-	VMINPS  Y2, Y1, Y2
-	VMOVUPS Y2, (R11)(R9*1)
-	LEAQ    (R10)(DI*4), R10
-	ADDQ    40(AX), R11
-	DECQ    R12
+group23x3Step2Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y8
+	VMOVUPS      32(R10), Y9
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y10
+	VMOVUPS      32(R10), Y11
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y12
+	VMOVUPS      32(R10), Y13
+	MOVQ         (SI), R12
+	VMOVUPS      (R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y8, Y0
+	VMOVUPS      32(R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y9, Y1
+	MOVQ         8(SI), R12
+	VMOVUPS      (R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y10, Y0
+	VMOVUPS      32(R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y11, Y1
+	MOVQ         16(SI), R12
+	VMOVUPS      (R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y8, Y2
+	VMOVUPS      32(R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y13, Y1
+	VFMADD231PS  Y14, Y9, Y3
+	MOVQ         24(SI), R12
+	VMOVUPS      (R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y10, Y2
+	VMOVUPS      32(R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y11, Y3
+	MOVQ         32(SI), R12
+	VMOVUPS      (R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y8, Y4
+	VMOVUPS      32(R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y13, Y3
+	VFMADD231PS  Y14, Y9, Y5
+	MOVQ         40(SI), R12
+	VMOVUPS      (R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y10, Y4
+	VMOVUPS      32(R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y11, Y5
+	MOVQ         48(SI), R12
+	VMOVUPS      (R12)(BX*1), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y8, Y6
+	VMOVUPS      32(R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y13, Y5
+	VFMADD231PS  Y8, Y9, Y7
+	MOVQ         56(SI), R12
+	VMOVUPS      (R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y10, Y6
+	VMOVUPS      32(R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y11, Y7
+	MOVQ         64(SI), R12
+	VMOVUPS      (R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y12, Y6
+	VMOVUPS      32(R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y13, Y7
+	ADDQ         $0x48, SI
+	DECQ         R11
+	JNZ          group23x3Step2Row
+	VBROADCASTSS 80(AX), Y8
+	VBROADCASTSS 84(AX), Y9
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Y0, Y8, Y0
+	VMINPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Y2, Y8, Y2
+	VMINPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMINPS       Y3, Y9, Y3
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Y4, Y8, Y4
+	VMINPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMINPS       Y5, Y9, Y5
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Y6, Y8, Y6
+	VMINPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y8, Y7
+	VMINPS       Y7, Y9, Y7
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y1, 32(SI)
+	VMOVUPS      Y2, (DI)
+	VMOVUPS      Y3, 32(DI)
+	VMOVUPS      Y4, (R10)
+	VMOVUPS      Y5, 32(R10)
+	VMOVUPS      Y6, (R11)
+	VMOVUPS      Y7, 32(R11)
+	JMP          group2Next
 
-block1PixelTest:
-	TESTQ R12, R12
-	JNZ   block1Pixel
-	ADDQ  $0x00000020, R9
-	JMP   block1
+group25x5Step1:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Y0
+	VMOVUPS 32(R10), Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y1, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y1, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y1, Y7
+	MOVQ    $0x00000005, R11
 
-block1End:
-	MOVQ    R8, BX
-	SUBQ    R9, BX
-	JZ      done
-	SHRQ    $0x02, BX
-	LEAQ    laneMask<>+64(SB), R10
-	SHLQ    $0x02, BX
-	SUBQ    BX, R10
-	VMOVUPS (R10), Y2
-	MOVQ    16(AX), R10
-	MOVQ    32(AX), R11
-	MOVQ    56(AX), R12
-	JMP     restPixelTest
+group25x5Step1Row:
+	MOVQ         R10, R12
+	ADDQ         48(AX), R12
+	VMOVUPS      (R12), Y8
+	ADDQ         48(AX), R12
+	VMOVUPS      (R12), Y9
+	ADDQ         48(AX), R12
+	VMOVUPS      (R12), Y10
+	ADDQ         48(AX), R12
+	VMOVUPS      (R12), Y11
+	ADDQ         48(AX), R12
+	VMOVUPS      (R12), Y12
+	MOVQ         (SI), R12
+	VMOVUPS      (R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y8, Y0
+	MOVQ         8(SI), R12
+	VMOVUPS      (R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y9, Y0
+	VFMADD231PS  Y13, Y8, Y2
+	MOVQ         16(SI), R12
+	VMOVUPS      (R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y10, Y0
+	VFMADD231PS  Y13, Y9, Y2
+	VFMADD231PS  Y13, Y8, Y4
+	MOVQ         24(SI), R12
+	VMOVUPS      (R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y11, Y0
+	VFMADD231PS  Y13, Y10, Y2
+	VFMADD231PS  Y13, Y9, Y4
+	VFMADD231PS  Y13, Y8, Y6
+	MOVQ         32(SI), R12
+	VMOVUPS      (R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y12, Y0
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y8, Y9, Y6
+	MOVQ         40(SI), R12
+	VMOVUPS      (R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y12, Y2
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y8, Y10, Y6
+	MOVQ         48(SI), R12
+	VMOVUPS      (R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y8, Y11, Y6
+	MOVQ         56(SI), R12
+	VMOVUPS      (R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y12, Y6
+	ADDQ         48(AX), R10
+	VMOVUPS      32(R10), Y8
+	ADDQ         48(AX), R10
+	VMOVUPS      32(R10), Y9
+	ADDQ         48(AX), R10
+	VMOVUPS      32(R10), Y10
+	ADDQ         48(AX), R10
+	VMOVUPS      32(R10), Y11
+	ADDQ         48(AX), R10
+	VMOVUPS      32(R10), Y12
+	MOVQ         (SI), R12
+	VMOVUPS      32(R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y8, Y1
+	MOVQ         8(SI), R12
+	VMOVUPS      32(R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y9, Y1
+	VFMADD231PS  Y13, Y8, Y3
+	MOVQ         16(SI), R12
+	VMOVUPS      32(R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y10, Y1
+	VFMADD231PS  Y13, Y9, Y3
+	VFMADD231PS  Y13, Y8, Y5
+	MOVQ         24(SI), R12
+	VMOVUPS      32(R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y11, Y1
+	VFMADD231PS  Y13, Y10, Y3
+	VFMADD231PS  Y13, Y9, Y5
+	VFMADD231PS  Y13, Y8, Y7
+	MOVQ         32(SI), R12
+	VMOVUPS      32(R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y12, Y1
+	VFMADD231PS  Y8, Y11, Y3
+	VFMADD231PS  Y8, Y10, Y5
+	VFMADD231PS  Y8, Y9, Y7
+	MOVQ         40(SI), R12
+	VMOVUPS      32(R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y12, Y3
+	VFMADD231PS  Y8, Y11, Y5
+	VFMADD231PS  Y8, Y10, Y7
+	MOVQ         48(SI), R12
+	VMOVUPS      32(R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y12, Y5
+	VFMADD231PS  Y8, Y11, Y7
+	MOVQ         56(SI), R12
+	VMOVUPS      32(R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y12, Y7
+	ADDQ         $0x40, SI
+	DECQ         R11
+	JNZ          group25x5Step1Row
+	VBROADCASTSS 80(AX), Y8
+	VBROADCASTSS 84(AX), Y9
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Y0, Y8, Y0
+	VMINPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Y2, Y8, Y2
+	VMINPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMINPS       Y3, Y9, Y3
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Y4, Y8, Y4
+	VMINPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMINPS       Y5, Y9, Y5
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Y6, Y8, Y6
+	VMINPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y8, Y7
+	VMINPS       Y7, Y9, Y7
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y1, 32(SI)
+	VMOVUPS      Y2, (DI)
+	VMOVUPS      Y3, 32(DI)
+	VMOVUPS      Y4, (R10)
+	VMOVUPS      Y5, 32(R10)
+	VMOVUPS      Y6, (R11)
+	VMOVUPS      Y7, 32(R11)
+	JMP          group2Next
 
-restPixel:
-	LEAQ    (CX)(R9*1), BX
-	VMOVUPS (BX), Y3
-	XORQ    R13, R13
-	JMP     restTest
+group25x5Step2:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Y0
+	VMOVUPS 32(R10), Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y1, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y1, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y1, Y7
+	MOVQ    $0x00000005, R11
 
-restTap:
-	MOVLQSX     (R10)(R13*4), R14
-	LEAQ        (SI)(R14*1), R15
-	TESTQ       R14, R14
-	CMOVQLT     8(AX), R15
-	ADDQ        DX, BX
-	VMOVUPS     (BX), Y4
-	VMASKMOVPS  (R15)(R9*1), Y2, Y5
-	VFMADD231PS Y5, Y4, Y3
-	INCQ        R13
+group25x5Step2Row:
+	MOVQ         R10, R12
+	ADDQ         48(AX), R12
+	VMOVUPS      (R12), Y8
+	ADDQ         48(AX), R12
+	VMOVUPS      (R12), Y9
+	ADDQ         48(AX), R12
+	VMOVUPS      (R12), Y10
+	ADDQ         48(AX), R12
+	VMOVUPS      (R12), Y11
+	ADDQ         48(AX), R12
+	VMOVUPS      (R12), Y12
+	MOVQ         (SI), R12
+	VMOVUPS      (R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y8, Y0
+	MOVQ         8(SI), R12
+	VMOVUPS      (R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y9, Y0
+	MOVQ         16(SI), R12
+	VMOVUPS      (R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y10, Y0
+	VFMADD231PS  Y13, Y8, Y2
+	MOVQ         24(SI), R12
+	VMOVUPS      (R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y11, Y0
+	VFMADD231PS  Y13, Y9, Y2
+	MOVQ         32(SI), R12
+	VMOVUPS      (R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y12, Y0
+	VFMADD231PS  Y13, Y10, Y2
+	VFMADD231PS  Y13, Y8, Y4
+	MOVQ         40(SI), R12
+	VMOVUPS      (R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y11, Y2
+	VFMADD231PS  Y13, Y9, Y4
+	MOVQ         48(SI), R12
+	VMOVUPS      (R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y12, Y2
+	VFMADD231PS  Y13, Y10, Y4
+	VFMADD231PS  Y13, Y8, Y6
+	MOVQ         56(SI), R12
+	VMOVUPS      (R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y8, Y9, Y6
+	MOVQ         64(SI), R12
+	VMOVUPS      (R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y8, Y10, Y6
+	MOVQ         72(SI), R12
+	VMOVUPS      (R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y11, Y6
+	MOVQ         80(SI), R12
+	VMOVUPS      (R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y12, Y6
+	ADDQ         48(AX), R10
+	VMOVUPS      32(R10), Y8
+	ADDQ         48(AX), R10
+	VMOVUPS      32(R10), Y9
+	ADDQ         48(AX), R10
+	VMOVUPS      32(R10), Y10
+	ADDQ         48(AX), R10
+	VMOVUPS      32(R10), Y11
+	ADDQ         48(AX), R10
+	VMOVUPS      32(R10), Y12
+	MOVQ         (SI), R12
+	VMOVUPS      32(R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y8, Y1
+	MOVQ         8(SI), R12
+	VMOVUPS      32(R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y9, Y1
+	MOVQ         16(SI), R12
+	VMOVUPS      32(R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y10, Y1
+	VFMADD231PS  Y13, Y8, Y3
+	MOVQ         24(SI), R12
+	VMOVUPS      32(R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y11, Y1
+	VFMADD231PS  Y13, Y9, Y3
+	MOVQ         32(SI), R12
+	VMOVUPS      32(R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y12, Y1
+	VFMADD231PS  Y13, Y10, Y3
+	VFMADD231PS  Y13, Y8, Y5
+	MOVQ         40(SI), R12
+	VMOVUPS      32(R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y11, Y3
+	VFMADD231PS  Y13, Y9, Y5
+	MOVQ         48(SI), R12
+	VMOVUPS      32(R12)(BX*1), Y13
+	VFMADD231PS  Y13, Y12, Y3
+	VFMADD231PS  Y13, Y10, Y5
+	VFMADD231PS  Y13, Y8, Y7
+	MOVQ         56(SI), R12
+	VMOVUPS      32(R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y11, Y5
+	VFMADD231PS  Y8, Y9, Y7
+	MOVQ         64(SI), R12
+	VMOVUPS      32(R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y12, Y5
+	VFMADD231PS  Y8, Y10, Y7
+	MOVQ         72(SI), R12
+	VMOVUPS      32(R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y11, Y7
+	MOVQ         80(SI), R12
+	VMOVUPS      32(R12)(BX*1), Y8
+	VFMADD231PS  Y8, Y12, Y7
+	ADDQ         $0x58, SI
+	DECQ         R11
+	JNZ          group25x5Step2Row
+	VBROADCASTSS 80(AX), Y8
+	VBROADCASTSS 84(AX), Y9
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Y0, Y8, Y0
+	VMINPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Y2, Y8, Y2
+	VMINPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMINPS       Y3, Y9, Y3
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Y4, Y8, Y4
+	VMINPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMINPS       Y5, Y9, Y5
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Y6, Y8, Y6
+	VMINPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y8, Y7
+	VMINPS       Y7, Y9, Y7
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y1, 32(SI)
+	VMOVUPS      Y2, (DI)
+	VMOVUPS      Y3, 32(DI)
+	VMOVUPS      Y4, (R10)
+	VMOVUPS      Y5, 32(R10)
+	VMOVUPS      Y6, (R11)
+	VMOVUPS      Y7, 32(R11)
 
-restTest:
-	CMPQ         R13, DI
-	JLT          restTap
-	VMAXPS       Y3, Y0, Y3
-	VMINPS       Y3, Y1, Y3
-	LEAQ         (R11)(R9*1), R13
-	MOVQ         R8, BX
-	SUBQ         R9, BX
-	SHRQ         $0x02, BX
-	TESTQ        $0x00000004, BX
-	JZ           store4
-	VMOVUPS      X3, (R13)
+group2Next:
+	ADDQ R8, R9
+	CMPQ R9, DX
+	JLT  group2Loop
+	ADDQ $0x00000040, BX
+	JMP  group2
+
+group2End:
+group1:
+	MOVQ 72(AX), SI
+	MOVQ BX, DI
+	SHRQ $0x02, DI
+	SUBQ DI, SI
+	CMPQ SI, $0x08
+	JLT  group1End
+	LEAQ (SP), R9
+
+group1Loop:
+	LEAQ    16(R9), SI
+	MOVQ    8(R9), DI
+	MOVQ    (R9), R10
+	CMPQ    R10, $0x01
+	JEQ     group13x3Step1
+	CMPQ    R10, $0x02
+	JEQ     group13x3Step2
+	CMPQ    R10, $0x03
+	JEQ     group15x5Step1
+	CMPQ    R10, $0x04
+	JEQ     group15x5Step2
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	MOVQ    CX, R11
+	JMP     group1TapTest
+
+group1Tap:
+	ADDQ        48(AX), R10
+	VMOVUPS     (R10), Y4
+	MOVQ        (SI), R12
+	VFMADD231PS (R12)(BX*1), Y4, Y0
+	MOVQ        8(SI), R12
+	VFMADD231PS (R12)(BX*1), Y4, Y1
+	MOVQ        16(SI), R12
+	VFMADD231PS (R12)(BX*1), Y4, Y2
+	MOVQ        24(SI), R12
+	VFMADD231PS (R12)(BX*1), Y4, Y3
+	ADDQ        $0x20, SI
+	DECQ        R11
+
+group1TapTest:
+	TESTQ        R11, R11
+	JNZ          group1Tap
+	VBROADCASTSS 80(AX), Y4
+	VBROADCASTSS 84(AX), Y5
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y1, (DI)
+	VMOVUPS      Y2, (R10)
+	VMOVUPS      Y3, (R11)
+	JMP          group1Next
+
+group13x3Step1:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	MOVQ    $0x00000003, R11
+
+group13x3Step1Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y4
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y5
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y6
+	MOVQ         (SI), R12
+	VMOVUPS      (R12)(BX*1), Y7
+	VFMADD231PS  Y7, Y4, Y0
+	MOVQ         8(SI), R12
+	VMOVUPS      (R12)(BX*1), Y7
+	VFMADD231PS  Y7, Y5, Y0
+	VFMADD231PS  Y7, Y4, Y1
+	MOVQ         16(SI), R12
+	VMOVUPS      (R12)(BX*1), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VFMADD231PS  Y7, Y5, Y1
+	VFMADD231PS  Y7, Y4, Y2
+	MOVQ         24(SI), R12
+	VMOVUPS      (R12)(BX*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VFMADD231PS  Y7, Y5, Y2
+	VFMADD231PS  Y7, Y4, Y3
+	MOVQ         32(SI), R12
+	VMOVUPS      (R12)(BX*1), Y4
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y4, Y5, Y3
+	MOVQ         40(SI), R12
+	VMOVUPS      (R12)(BX*1), Y4
+	VFMADD231PS  Y4, Y6, Y3
+	ADDQ         $0x30, SI
+	DECQ         R11
+	JNZ          group13x3Step1Row
+	VBROADCASTSS 80(AX), Y4
+	VBROADCASTSS 84(AX), Y5
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y1, (DI)
+	VMOVUPS      Y2, (R10)
+	VMOVUPS      Y3, (R11)
+	JMP          group1Next
+
+group13x3Step2:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	MOVQ    $0x00000003, R11
+
+group13x3Step2Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y4
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y5
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y6
+	MOVQ         (SI), R12
+	VMOVUPS      (R12)(BX*1), Y7
+	VFMADD231PS  Y7, Y4, Y0
+	MOVQ         8(SI), R12
+	VMOVUPS      (R12)(BX*1), Y7
+	VFMADD231PS  Y7, Y5, Y0
+	MOVQ         16(SI), R12
+	VMOVUPS      (R12)(BX*1), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VFMADD231PS  Y7, Y4, Y1
+	MOVQ         24(SI), R12
+	VMOVUPS      (R12)(BX*1), Y7
+	VFMADD231PS  Y7, Y5, Y1
+	MOVQ         32(SI), R12
+	VMOVUPS      (R12)(BX*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VFMADD231PS  Y7, Y4, Y2
+	MOVQ         40(SI), R12
+	VMOVUPS      (R12)(BX*1), Y7
+	VFMADD231PS  Y7, Y5, Y2
+	MOVQ         48(SI), R12
+	VMOVUPS      (R12)(BX*1), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VFMADD231PS  Y7, Y4, Y3
+	MOVQ         56(SI), R12
+	VMOVUPS      (R12)(BX*1), Y4
+	VFMADD231PS  Y4, Y5, Y3
+	MOVQ         64(SI), R12
+	VMOVUPS      (R12)(BX*1), Y4
+	VFMADD231PS  Y4, Y6, Y3
+	ADDQ         $0x48, SI
+	DECQ         R11
+	JNZ          group13x3Step2Row
+	VBROADCASTSS 80(AX), Y4
+	VBROADCASTSS 84(AX), Y5
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y1, (DI)
+	VMOVUPS      Y2, (R10)
+	VMOVUPS      Y3, (R11)
+	JMP          group1Next
+
+group15x5Step1:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	MOVQ    $0x00000005, R11
+
+group15x5Step1Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y4
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y5
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y6
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y7
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y8
+	MOVQ         (SI), R12
+	VMOVUPS      (R12)(BX*1), Y9
+	VFMADD231PS  Y9, Y4, Y0
+	MOVQ         8(SI), R12
+	VMOVUPS      (R12)(BX*1), Y9
+	VFMADD231PS  Y9, Y5, Y0
+	VFMADD231PS  Y9, Y4, Y1
+	MOVQ         16(SI), R12
+	VMOVUPS      (R12)(BX*1), Y9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y5, Y1
+	VFMADD231PS  Y9, Y4, Y2
+	MOVQ         24(SI), R12
+	VMOVUPS      (R12)(BX*1), Y9
+	VFMADD231PS  Y9, Y7, Y0
+	VFMADD231PS  Y9, Y6, Y1
+	VFMADD231PS  Y9, Y5, Y2
+	VFMADD231PS  Y9, Y4, Y3
+	MOVQ         32(SI), R12
+	VMOVUPS      (R12)(BX*1), Y4
+	VFMADD231PS  Y4, Y8, Y0
+	VFMADD231PS  Y4, Y7, Y1
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y4, Y5, Y3
+	MOVQ         40(SI), R12
+	VMOVUPS      (R12)(BX*1), Y4
+	VFMADD231PS  Y4, Y8, Y1
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y4, Y6, Y3
+	MOVQ         48(SI), R12
+	VMOVUPS      (R12)(BX*1), Y4
+	VFMADD231PS  Y4, Y8, Y2
+	VFMADD231PS  Y4, Y7, Y3
+	MOVQ         56(SI), R12
+	VMOVUPS      (R12)(BX*1), Y4
+	VFMADD231PS  Y4, Y8, Y3
+	ADDQ         $0x40, SI
+	DECQ         R11
+	JNZ          group15x5Step1Row
+	VBROADCASTSS 80(AX), Y4
+	VBROADCASTSS 84(AX), Y5
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y1, (DI)
+	VMOVUPS      Y2, (R10)
+	VMOVUPS      Y3, (R11)
+	JMP          group1Next
+
+group15x5Step2:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	MOVQ    $0x00000005, R11
+
+group15x5Step2Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y4
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y5
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y6
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y7
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y8
+	MOVQ         (SI), R12
+	VMOVUPS      (R12)(BX*1), Y9
+	VFMADD231PS  Y9, Y4, Y0
+	MOVQ         8(SI), R12
+	VMOVUPS      (R12)(BX*1), Y9
+	VFMADD231PS  Y9, Y5, Y0
+	MOVQ         16(SI), R12
+	VMOVUPS      (R12)(BX*1), Y9
+	VFMADD231PS  Y9, Y6, Y0
+	VFMADD231PS  Y9, Y4, Y1
+	MOVQ         24(SI), R12
+	VMOVUPS      (R12)(BX*1), Y9
+	VFMADD231PS  Y9, Y7, Y0
+	VFMADD231PS  Y9, Y5, Y1
+	MOVQ         32(SI), R12
+	VMOVUPS      (R12)(BX*1), Y9
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y9, Y6, Y1
+	VFMADD231PS  Y9, Y4, Y2
+	MOVQ         40(SI), R12
+	VMOVUPS      (R12)(BX*1), Y9
+	VFMADD231PS  Y9, Y7, Y1
+	VFMADD231PS  Y9, Y5, Y2
+	MOVQ         48(SI), R12
+	VMOVUPS      (R12)(BX*1), Y9
+	VFMADD231PS  Y9, Y8, Y1
+	VFMADD231PS  Y9, Y6, Y2
+	VFMADD231PS  Y9, Y4, Y3
+	MOVQ         56(SI), R12
+	VMOVUPS      (R12)(BX*1), Y4
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y4, Y5, Y3
+	MOVQ         64(SI), R12
+	VMOVUPS      (R12)(BX*1), Y4
+	VFMADD231PS  Y4, Y8, Y2
+	VFMADD231PS  Y4, Y6, Y3
+	MOVQ         72(SI), R12
+	VMOVUPS      (R12)(BX*1), Y4
+	VFMADD231PS  Y4, Y7, Y3
+	MOVQ         80(SI), R12
+	VMOVUPS      (R12)(BX*1), Y4
+	VFMADD231PS  Y4, Y8, Y3
+	ADDQ         $0x58, SI
+	DECQ         R11
+	JNZ          group15x5Step2Row
+	VBROADCASTSS 80(AX), Y4
+	VBROADCASTSS 84(AX), Y5
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y1, (DI)
+	VMOVUPS      Y2, (R10)
+	VMOVUPS      Y3, (R11)
+
+group1Next:
+	ADDQ R8, R9
+	CMPQ R9, DX
+	JLT  group1Loop
+	ADDQ $0x00000020, BX
+	JMP  group1
+
+group1End:
+	MOVQ    72(AX), SI
+	MOVQ    BX, DI
+	SHRQ    $0x02, DI
+	SUBQ    DI, SI
+	TESTQ   SI, SI
+	JZ      groupDone
+	LEAQ    laneMask<>+64(SB), DI
+	SHLQ    $0x02, SI
+	SUBQ    SI, DI
+	VMOVUPS (DI), Y0
+	LEAQ    (SP), R9
+
+groupRestLoop:
+	LEAQ    16(R9), SI
+	MOVQ    8(R9), DI
+	MOVQ    (R9), R10
+	CMPQ    R10, $0x01
+	JEQ     groupRest3x3Step1
+	CMPQ    R10, $0x02
+	JEQ     groupRest3x3Step2
+	CMPQ    R10, $0x03
+	JEQ     groupRest5x5Step1
+	CMPQ    R10, $0x04
+	JEQ     groupRest5x5Step2
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Y1
+	VMOVAPS Y1, Y2
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y4
+	MOVQ    CX, R11
+	JMP     groupRestTapTest
+
+groupRestTap:
+	ADDQ        48(AX), R10
+	VMOVUPS     (R10), Y5
+	MOVQ        (SI), R12
+	VMASKMOVPS  (R12)(BX*1), Y0, Y6
+	VFMADD231PS Y6, Y5, Y1
+	MOVQ        8(SI), R12
+	VMASKMOVPS  (R12)(BX*1), Y0, Y6
+	VFMADD231PS Y6, Y5, Y2
+	MOVQ        16(SI), R12
+	VMASKMOVPS  (R12)(BX*1), Y0, Y6
+	VFMADD231PS Y6, Y5, Y3
+	MOVQ        24(SI), R12
+	VMASKMOVPS  (R12)(BX*1), Y0, Y6
+	VFMADD231PS Y6, Y5, Y4
+	ADDQ        $0x20, SI
+	DECQ        R11
+
+groupRestTapTest:
+	TESTQ        R11, R11
+	JNZ          groupRestTap
+	VBROADCASTSS 80(AX), Y5
+	VBROADCASTSS 84(AX), Y6
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Y1, Y5, Y1
+	VMINPS       Y1, Y6, Y1
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Y2, Y5, Y2
+	VMINPS       Y2, Y6, Y2
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Y3, Y5, Y3
+	VMINPS       Y3, Y6, Y3
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Y4, Y5, Y4
+	VMINPS       Y4, Y6, Y4
+	MOVQ         72(AX), R12
+	MOVQ         BX, R13
+	SHRQ         $0x02, R13
+	SUBQ         R13, R12
+	TESTQ        $0x00000004, R12
+	JZ           groupRestStore4
+	VMOVUPS      X1, (SI)
+	VEXTRACTF128 $0x01, Y1, X1
+	ADDQ         $0x10, SI
+	VMOVUPS      X2, (DI)
+	VEXTRACTF128 $0x01, Y2, X2
+	ADDQ         $0x10, DI
+	VMOVUPS      X3, (R10)
 	VEXTRACTF128 $0x01, Y3, X3
-	ADDQ         $0x10, R13
+	ADDQ         $0x10, R10
+	VMOVUPS      X4, (R11)
+	VEXTRACTF128 $0x01, Y4, X4
+	ADDQ         $0x10, R11
 
-store4:
-	TESTQ    $0x00000002, BX
-	JZ       store2
-	VMOVLPS  X3, (R13)
+groupRestStore4:
+	TESTQ    $0x00000002, R12
+	JZ       groupRestStore2
+	VMOVLPS  X1, (SI)
+	VMOVHLPS X1, X1, X1
+	ADDQ     $0x08, SI
+	VMOVLPS  X2, (DI)
+	VMOVHLPS X2, X2, X2
+	ADDQ     $0x08, DI
+	VMOVLPS  X3, (R10)
 	VMOVHLPS X3, X3, X3
-	ADDQ     $0x08, R13
+	ADDQ     $0x08, R10
+	VMOVLPS  X4, (R11)
+	VMOVHLPS X4, X4, X4
+	ADDQ     $0x08, R11
 
-store2:
-	TESTQ  $0x00000001, BX
-	JZ     store1
-	VMOVSS X3, (R13)
+groupRestStore2:
+	TESTQ  $0x00000001, R12
+	JZ     groupRestStore1
+	VMOVSS X1, (SI)
+	VMOVSS X2, (DI)
+	VMOVSS X3, (R10)
+	VMOVSS X4, (R11)
 
-store1:
-	LEAQ (R10)(DI*4), R10
-	ADDQ 40(AX), R11
-	DECQ R12
+groupRestStore1:
+	JMP groupRestNext
 
-restPixelTest:
-	TESTQ R12, R12
-	JNZ   restPixel
+groupRest3x3Step1:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Y1
+	VMOVAPS Y1, Y2
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y4
+	MOVQ    $0x00000003, R11
 
-done:
+groupRest3x3Step1Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y5
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y6
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y7
+	MOVQ         (SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y8
+	VFMADD231PS  Y8, Y5, Y1
+	MOVQ         8(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y8
+	VFMADD231PS  Y8, Y6, Y1
+	VFMADD231PS  Y8, Y5, Y2
+	MOVQ         16(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y8
+	VFMADD231PS  Y8, Y7, Y1
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y5, Y3
+	MOVQ         24(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y8
+	VFMADD231PS  Y8, Y7, Y2
+	VFMADD231PS  Y8, Y6, Y3
+	VFMADD231PS  Y8, Y5, Y4
+	MOVQ         32(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y5
+	VFMADD231PS  Y5, Y7, Y3
+	VFMADD231PS  Y5, Y6, Y4
+	MOVQ         40(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y5
+	VFMADD231PS  Y5, Y7, Y4
+	ADDQ         $0x30, SI
+	DECQ         R11
+	JNZ          groupRest3x3Step1Row
+	VBROADCASTSS 80(AX), Y5
+	VBROADCASTSS 84(AX), Y6
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Y1, Y5, Y1
+	VMINPS       Y1, Y6, Y1
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Y2, Y5, Y2
+	VMINPS       Y2, Y6, Y2
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Y3, Y5, Y3
+	VMINPS       Y3, Y6, Y3
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Y4, Y5, Y4
+	VMINPS       Y4, Y6, Y4
+	MOVQ         72(AX), R12
+	MOVQ         BX, R13
+	SHRQ         $0x02, R13
+	SUBQ         R13, R12
+	TESTQ        $0x00000004, R12
+	JZ           groupRest3x3Step1Store4
+	VMOVUPS      X1, (SI)
+	VEXTRACTF128 $0x01, Y1, X1
+	ADDQ         $0x10, SI
+	VMOVUPS      X2, (DI)
+	VEXTRACTF128 $0x01, Y2, X2
+	ADDQ         $0x10, DI
+	VMOVUPS      X3, (R10)
+	VEXTRACTF128 $0x01, Y3, X3
+	ADDQ         $0x10, R10
+	VMOVUPS      X4, (R11)
+	VEXTRACTF128 $0x01, Y4, X4
+	ADDQ         $0x10, R11
+
+groupRest3x3Step1Store4:
+	TESTQ    $0x00000002, R12
+	JZ       groupRest3x3Step1Store2
+	VMOVLPS  X1, (SI)
+	VMOVHLPS X1, X1, X1
+	ADDQ     $0x08, SI
+	VMOVLPS  X2, (DI)
+	VMOVHLPS X2, X2, X2
+	ADDQ     $0x08, DI
+	VMOVLPS  X3, (R10)
+	VMOVHLPS X3, X3, X3
+	ADDQ     $0x08, R10
+	VMOVLPS  X4, (R11)
+	VMOVHLPS X4, X4, X4
+	ADDQ     $0x08, R11
+
+groupRest3x3Step1Store2:
+	TESTQ  $0x00000001, R12
+	JZ     groupRest3x3Step1Store1
+	VMOVSS X1, (SI)
+	VMOVSS X2, (DI)
+	VMOVSS X3, (R10)
+	VMOVSS X4, (R11)
+
+groupRest3x3Step1Store1:
+	JMP groupRestNext
+
+groupRest3x3Step2:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Y1
+	VMOVAPS Y1, Y2
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y4
+	MOVQ    $0x00000003, R11
+
+groupRest3x3Step2Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y5
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y6
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y7
+	MOVQ         (SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y8
+	VFMADD231PS  Y8, Y5, Y1
+	MOVQ         8(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y8
+	VFMADD231PS  Y8, Y6, Y1
+	MOVQ         16(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y8
+	VFMADD231PS  Y8, Y7, Y1
+	VFMADD231PS  Y8, Y5, Y2
+	MOVQ         24(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y8
+	VFMADD231PS  Y8, Y6, Y2
+	MOVQ         32(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y8
+	VFMADD231PS  Y8, Y7, Y2
+	VFMADD231PS  Y8, Y5, Y3
+	MOVQ         40(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y8
+	VFMADD231PS  Y8, Y6, Y3
+	MOVQ         48(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y8
+	VFMADD231PS  Y8, Y7, Y3
+	VFMADD231PS  Y8, Y5, Y4
+	MOVQ         56(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y5
+	VFMADD231PS  Y5, Y6, Y4
+	MOVQ         64(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y5
+	VFMADD231PS  Y5, Y7, Y4
+	ADDQ         $0x48, SI
+	DECQ         R11
+	JNZ          groupRest3x3Step2Row
+	VBROADCASTSS 80(AX), Y5
+	VBROADCASTSS 84(AX), Y6
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Y1, Y5, Y1
+	VMINPS       Y1, Y6, Y1
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Y2, Y5, Y2
+	VMINPS       Y2, Y6, Y2
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Y3, Y5, Y3
+	VMINPS       Y3, Y6, Y3
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Y4, Y5, Y4
+	VMINPS       Y4, Y6, Y4
+	MOVQ         72(AX), R12
+	MOVQ         BX, R13
+	SHRQ         $0x02, R13
+	SUBQ         R13, R12
+	TESTQ        $0x00000004, R12
+	JZ           groupRest3x3Step2Store4
+	VMOVUPS      X1, (SI)
+	VEXTRACTF128 $0x01, Y1, X1
+	ADDQ         $0x10, SI
+	VMOVUPS      X2, (DI)
+	VEXTRACTF128 $0x01, Y2, X2
+	ADDQ         $0x10, DI
+	VMOVUPS      X3, (R10)
+	VEXTRACTF128 $0x01, Y3, X3
+	ADDQ         $0x10, R10
+	VMOVUPS      X4, (R11)
+	VEXTRACTF128 $0x01, Y4, X4
+	ADDQ         $0x10, R11
+
+groupRest3x3Step2Store4:
+	TESTQ    $0x00000002, R12
+	JZ       groupRest3x3Step2Store2
+	VMOVLPS  X1, (SI)
+	VMOVHLPS X1, X1, X1
+	ADDQ     $0x08, SI
+	VMOVLPS  X2, (DI)
+	VMOVHLPS X2, X2, X2
+	ADDQ     $0x08, DI
+	VMOVLPS  X3, (R10)
+	VMOVHLPS X3, X3, X3
+	ADDQ     $0x08, R10
+	VMOVLPS  X4, (R11)
+	VMOVHLPS X4, X4, X4
+	ADDQ     $0x08, R11
+
+groupRest3x3Step2Store2:
+	TESTQ  $0x00000001, R12
+	JZ     groupRest3x3Step2Store1
+	VMOVSS X1, (SI)
+	VMOVSS X2, (DI)
+	VMOVSS X3, (R10)
+	VMOVSS X4, (R11)
+
+groupRest3x3Step2Store1:
+	JMP groupRestNext
+
+groupRest5x5Step1:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Y1
+	VMOVAPS Y1, Y2
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y4
+	MOVQ    $0x00000005, R11
+
+groupRest5x5Step1Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y5
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y6
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y7
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y8
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y9
+	MOVQ         (SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y10
+	VFMADD231PS  Y10, Y5, Y1
+	MOVQ         8(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y10
+	VFMADD231PS  Y10, Y6, Y1
+	VFMADD231PS  Y10, Y5, Y2
+	MOVQ         16(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y10
+	VFMADD231PS  Y10, Y7, Y1
+	VFMADD231PS  Y10, Y6, Y2
+	VFMADD231PS  Y10, Y5, Y3
+	MOVQ         24(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y7, Y2
+	VFMADD231PS  Y10, Y6, Y3
+	VFMADD231PS  Y10, Y5, Y4
+	MOVQ         32(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y5
+	VFMADD231PS  Y5, Y9, Y1
+	VFMADD231PS  Y5, Y8, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VFMADD231PS  Y5, Y6, Y4
+	MOVQ         40(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y5
+	VFMADD231PS  Y5, Y9, Y2
+	VFMADD231PS  Y5, Y8, Y3
+	VFMADD231PS  Y5, Y7, Y4
+	MOVQ         48(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y5
+	VFMADD231PS  Y5, Y9, Y3
+	VFMADD231PS  Y5, Y8, Y4
+	MOVQ         56(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y5
+	VFMADD231PS  Y5, Y9, Y4
+	ADDQ         $0x40, SI
+	DECQ         R11
+	JNZ          groupRest5x5Step1Row
+	VBROADCASTSS 80(AX), Y5
+	VBROADCASTSS 84(AX), Y6
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Y1, Y5, Y1
+	VMINPS       Y1, Y6, Y1
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Y2, Y5, Y2
+	VMINPS       Y2, Y6, Y2
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Y3, Y5, Y3
+	VMINPS       Y3, Y6, Y3
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Y4, Y5, Y4
+	VMINPS       Y4, Y6, Y4
+	MOVQ         72(AX), R12
+	MOVQ         BX, R13
+	SHRQ         $0x02, R13
+	SUBQ         R13, R12
+	TESTQ        $0x00000004, R12
+	JZ           groupRest5x5Step1Store4
+	VMOVUPS      X1, (SI)
+	VEXTRACTF128 $0x01, Y1, X1
+	ADDQ         $0x10, SI
+	VMOVUPS      X2, (DI)
+	VEXTRACTF128 $0x01, Y2, X2
+	ADDQ         $0x10, DI
+	VMOVUPS      X3, (R10)
+	VEXTRACTF128 $0x01, Y3, X3
+	ADDQ         $0x10, R10
+	VMOVUPS      X4, (R11)
+	VEXTRACTF128 $0x01, Y4, X4
+	ADDQ         $0x10, R11
+
+groupRest5x5Step1Store4:
+	TESTQ    $0x00000002, R12
+	JZ       groupRest5x5Step1Store2
+	VMOVLPS  X1, (SI)
+	VMOVHLPS X1, X1, X1
+	ADDQ     $0x08, SI
+	VMOVLPS  X2, (DI)
+	VMOVHLPS X2, X2, X2
+	ADDQ     $0x08, DI
+	VMOVLPS  X3, (R10)
+	VMOVHLPS X3, X3, X3
+	ADDQ     $0x08, R10
+	VMOVLPS  X4, (R11)
+	VMOVHLPS X4, X4, X4
+	ADDQ     $0x08, R11
+
+groupRest5x5Step1Store2:
+	TESTQ  $0x00000001, R12
+	JZ     groupRest5x5Step1Store1
+	VMOVSS X1, (SI)
+	VMOVSS X2, (DI)
+	VMOVSS X3, (R10)
+	VMOVSS X4, (R11)
+
+groupRest5x5Step1Store1:
+	JMP groupRestNext
+
+groupRest5x5Step2:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Y1
+	VMOVAPS Y1, Y2
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y4
+	MOVQ    $0x00000005, R11
+
+groupRest5x5Step2Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y5
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y6
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y7
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y8
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Y9
+	MOVQ         (SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y10
+	VFMADD231PS  Y10, Y5, Y1
+	MOVQ         8(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y10
+	VFMADD231PS  Y10, Y6, Y1
+	MOVQ         16(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y10
+	VFMADD231PS  Y10, Y7, Y1
+	VFMADD231PS  Y10, Y5, Y2
+	MOVQ         24(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y6, Y2
+	MOVQ         32(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y10
+	VFMADD231PS  Y10, Y9, Y1
+	VFMADD231PS  Y10, Y7, Y2
+	VFMADD231PS  Y10, Y5, Y3
+	MOVQ         40(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y6, Y3
+	MOVQ         48(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y10
+	VFMADD231PS  Y10, Y9, Y2
+	VFMADD231PS  Y10, Y7, Y3
+	VFMADD231PS  Y10, Y5, Y4
+	MOVQ         56(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y5
+	VFMADD231PS  Y5, Y8, Y3
+	VFMADD231PS  Y5, Y6, Y4
+	MOVQ         64(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y5
+	VFMADD231PS  Y5, Y9, Y3
+	VFMADD231PS  Y5, Y7, Y4
+	MOVQ         72(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y5
+	VFMADD231PS  Y5, Y8, Y4
+	MOVQ         80(SI), R12
+	VMASKMOVPS   (R12)(BX*1), Y0, Y5
+	VFMADD231PS  Y5, Y9, Y4
+	ADDQ         $0x58, SI
+	DECQ         R11
+	JNZ          groupRest5x5Step2Row
+	VBROADCASTSS 80(AX), Y5
+	VBROADCASTSS 84(AX), Y6
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Y1, Y5, Y1
+	VMINPS       Y1, Y6, Y1
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Y2, Y5, Y2
+	VMINPS       Y2, Y6, Y2
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Y3, Y5, Y3
+	VMINPS       Y3, Y6, Y3
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Y4, Y5, Y4
+	VMINPS       Y4, Y6, Y4
+	MOVQ         72(AX), R12
+	MOVQ         BX, R13
+	SHRQ         $0x02, R13
+	SUBQ         R13, R12
+	TESTQ        $0x00000004, R12
+	JZ           groupRest5x5Step2Store4
+	VMOVUPS      X1, (SI)
+	VEXTRACTF128 $0x01, Y1, X1
+	ADDQ         $0x10, SI
+	VMOVUPS      X2, (DI)
+	VEXTRACTF128 $0x01, Y2, X2
+	ADDQ         $0x10, DI
+	VMOVUPS      X3, (R10)
+	VEXTRACTF128 $0x01, Y3, X3
+	ADDQ         $0x10, R10
+	VMOVUPS      X4, (R11)
+	VEXTRACTF128 $0x01, Y4, X4
+	ADDQ         $0x10, R11
+
+groupRest5x5Step2Store4:
+	TESTQ    $0x00000002, R12
+	JZ       groupRest5x5Step2Store2
+	VMOVLPS  X1, (SI)
+	VMOVHLPS X1, X1, X1
+	ADDQ     $0x08, SI
+	VMOVLPS  X2, (DI)
+	VMOVHLPS X2, X2, X2
+	ADDQ     $0x08, DI
+	VMOVLPS  X3, (R10)
+	VMOVHLPS X3, X3, X3
+	ADDQ     $0x08, R10
+	VMOVLPS  X4, (R11)
+	VMOVHLPS X4, X4, X4
+	ADDQ     $0x08, R11
+
+groupRest5x5Step2Store2:
+	TESTQ  $0x00000001, R12
+	JZ     groupRest5x5Step2Store1
+	VMOVSS X1, (SI)
+	VMOVSS X2, (DI)
+	VMOVSS X3, (R10)
+	VMOVSS X4, (R11)
+
+groupRest5x5Step2Store1:
+groupRestNext:
+	ADDQ R8, R9
+	CMPQ R9, DX
+	JLT  groupRestLoop
+
+groupDone:
+	MOVQ  4096(SP), BX
+	MOVQ  4104(SP), SI
+	MOVQ  4112(SP), DI
+	TESTQ DI, DI
+	JNZ   strip
 	VZEROUPPER
 	RET
+
+singles:
+	MOVQ (AX), DX
+	XORQ BX, BX
+
+single2:
+	MOVQ 72(AX), SI
+	MOVQ BX, DI
+	SHRQ $0x02, DI
+	SUBQ DI, SI
+	CMPQ SI, $0x10
+	JLT  single2End
+	MOVQ 16(AX), SI
+	MOVQ 32(AX), DI
+	MOVQ 56(AX), R8
+	JMP  single2Test
+
+single2Pixel:
+	MOVQ    24(AX), R9
+	ADDQ    BX, R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	MOVQ    CX, R10
+	JMP     single2TapTest
+
+single2Tap:
+	ADDQ        48(AX), R9
+	VMOVUPS     (R9), Y2
+	VMOVUPS     32(R9), Y3
+	MOVLQSX     (SI), R11
+	TESTQ       R11, R11
+	LEAQ        (DX)(R11*1), R11
+	CMOVQLT     8(AX), R11
+	VFMADD231PS (R11)(BX*1), Y2, Y0
+	VFMADD231PS 32(R11)(BX*1), Y3, Y1
+	ADDQ        $0x04, SI
+	DECQ        R10
+
+single2TapTest:
+	TESTQ        R10, R10
+	JNZ          single2Tap
+	VBROADCASTSS 80(AX), Y2
+	VBROADCASTSS 84(AX), Y3
+	LEAQ         (DI)(BX*1), R9
+	VMAXPS       Y0, Y2, Y0
+	VMINPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+	VMOVUPS      Y0, (R9)
+	VMOVUPS      Y1, 32(R9)
+	ADDQ         40(AX), DI
+	DECQ         R8
+
+single2Test:
+	TESTQ R8, R8
+	JNZ   single2Pixel
+	ADDQ  $0x00000040, BX
+	JMP   single2
+
+single2End:
+single1:
+	MOVQ 72(AX), SI
+	MOVQ BX, DI
+	SHRQ $0x02, DI
+	SUBQ DI, SI
+	CMPQ SI, $0x08
+	JLT  single1End
+	MOVQ 16(AX), SI
+	MOVQ 32(AX), DI
+	MOVQ 56(AX), R8
+	JMP  single1Test
+
+single1Pixel:
+	MOVQ    24(AX), R9
+	ADDQ    BX, R9
+	VMOVUPS (R9), Y0
+	MOVQ    CX, R10
+	JMP     single1TapTest
+
+single1Tap:
+	ADDQ        48(AX), R9
+	VMOVUPS     (R9), Y1
+	MOVLQSX     (SI), R11
+	TESTQ       R11, R11
+	LEAQ        (DX)(R11*1), R11
+	CMOVQLT     8(AX), R11
+	VFMADD231PS (R11)(BX*1), Y1, Y0
+	ADDQ        $0x04, SI
+	DECQ        R10
+
+single1TapTest:
+	TESTQ        R10, R10
+	JNZ          single1Tap
+	VBROADCASTSS 80(AX), Y1
+	VBROADCASTSS 84(AX), Y2
+	LEAQ         (DI)(BX*1), R9
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+	VMOVUPS      Y0, (R9)
+	ADDQ         40(AX), DI
+	DECQ         R8
+
+single1Test:
+	TESTQ R8, R8
+	JNZ   single1Pixel
+	ADDQ  $0x00000020, BX
+	JMP   single1
+
+single1End:
+	MOVQ    72(AX), SI
+	MOVQ    BX, DI
+	SHRQ    $0x02, DI
+	SUBQ    DI, SI
+	TESTQ   SI, SI
+	JZ      singleDone
+	LEAQ    laneMask<>+64(SB), DI
+	SHLQ    $0x02, SI
+	SUBQ    SI, DI
+	VMOVUPS (DI), Y0
+	MOVQ    16(AX), SI
+	MOVQ    32(AX), DI
+	MOVQ    56(AX), R8
+	JMP     singleRestTest
+
+singleRestPixel:
+	MOVQ    24(AX), R9
+	ADDQ    BX, R9
+	VMOVUPS (R9), Y1
+	MOVQ    CX, R10
+	JMP     singleRestTapTest
+
+singleRestTap:
+	ADDQ        48(AX), R9
+	VMOVUPS     (R9), Y2
+	MOVLQSX     (SI), R11
+	TESTQ       R11, R11
+	LEAQ        (DX)(R11*1), R11
+	CMOVQLT     8(AX), R11
+	VMASKMOVPS  (R11)(BX*1), Y0, Y3
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        $0x04, SI
+	DECQ        R10
+
+singleRestTapTest:
+	TESTQ        R10, R10
+	JNZ          singleRestTap
+	VBROADCASTSS 80(AX), Y2
+	VBROADCASTSS 84(AX), Y3
+	LEAQ         (DI)(BX*1), R9
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+	MOVQ         72(AX), R10
+	MOVQ         BX, R11
+	SHRQ         $0x02, R11
+	SUBQ         R11, R10
+	TESTQ        $0x00000004, R10
+	JZ           singleRestStore4
+	VMOVUPS      X1, (R9)
+	VEXTRACTF128 $0x01, Y1, X1
+	ADDQ         $0x10, R9
+
+singleRestStore4:
+	TESTQ    $0x00000002, R10
+	JZ       singleRestStore2
+	VMOVLPS  X1, (R9)
+	VMOVHLPS X1, X1, X1
+	ADDQ     $0x08, R9
+
+singleRestStore2:
+	TESTQ  $0x00000001, R10
+	JZ     singleRestStore1
+	VMOVSS X1, (R9)
+
+singleRestStore1:
+	ADDQ 40(AX), DI
+	DECQ R8
+
+singleRestTest:
+	TESTQ R8, R8
+	JNZ   singleRestPixel
+
+singleDone:
+	VZEROUPPER
+	RET
+
+DATA lastColumns3x3Step1<>+0(SB)/4, $0x00000000
+DATA lastColumns3x3Step1<>+4(SB)/4, $0x00000000
+DATA lastColumns3x3Step1<>+8(SB)/4, $0xffffffff
+DATA lastColumns3x3Step1<>+12(SB)/4, $0x00000000
+DATA lastColumns3x3Step1<>+16(SB)/4, $0x00000000
+DATA lastColumns3x3Step1<>+20(SB)/4, $0xffffffff
+DATA lastColumns3x3Step1<>+24(SB)/4, $0x00000000
+DATA lastColumns3x3Step1<>+28(SB)/4, $0x00000000
+DATA lastColumns3x3Step1<>+32(SB)/4, $0xffffffff
+DATA lastColumns3x3Step1<>+36(SB)/4, $0x00000000
+GLOBL lastColumns3x3Step1<>(SB), RODATA|NOPTR, $40
+
+DATA lastColumns3x3Step2<>+0(SB)/4, $0x00000000
+DATA lastColumns3x3Step2<>+4(SB)/4, $0xffffffff
+DATA lastColumns3x3Step2<>+8(SB)/4, $0xffffffff
+DATA lastColumns3x3Step2<>+12(SB)/4, $0x00000000
+DATA lastColumns3x3Step2<>+16(SB)/4, $0xffffffff
+DATA lastColumns3x3Step2<>+20(SB)/4, $0xffffffff
+DATA lastColumns3x3Step2<>+24(SB)/4, $0x00000000
+DATA lastColumns3x3Step2<>+28(SB)/4, $0xffffffff
+DATA lastColumns3x3Step2<>+32(SB)/4, $0xffffffff
+DATA lastColumns3x3Step2<>+36(SB)/4, $0x00000000
+GLOBL lastColumns3x3Step2<>(SB), RODATA|NOPTR, $40
+
+DATA lastColumns5x5Step1<>+0(SB)/4, $0x00000000
+DATA lastColumns5x5Step1<>+4(SB)/4, $0x00000000
+DATA lastColumns5x5Step1<>+8(SB)/4, $0x00000000
+DATA lastColumns5x5Step1<>+12(SB)/4, $0x00000000
+DATA lastColumns5x5Step1<>+16(SB)/4, $0xffffffff
+DATA lastColumns5x5Step1<>+20(SB)/4, $0x00000000
+DATA lastColumns5x5Step1<>+24(SB)/4, $0x00000000
+DATA lastColumns5x5Step1<>+28(SB)/4, $0x00000000
+DATA lastColumns5x5Step1<>+32(SB)/4, $0x00000000
+DATA lastColumns5x5Step1<>+36(SB)/4, $0xffffffff
+DATA lastColumns5x5Step1<>+40(SB)/4, $0x00000000
+DATA lastColumns5x5Step1<>+44(SB)/4, $0x00000000
+GLOBL lastColumns5x5Step1<>(SB), RODATA|NOPTR, $48
+
+DATA lastColumns5x5Step2<>+0(SB)/4, $0x00000000
+DATA lastColumns5x5Step2<>+4(SB)/4, $0x00000000
+DATA lastColumns5x5Step2<>+8(SB)/4, $0x00000000
+DATA lastColumns5x5Step2<>+12(SB)/4, $0xffffffff
+DATA lastColumns5x5Step2<>+16(SB)/4, $0xffffffff
+DATA lastColumns5x5Step2<>+20(SB)/4, $0x00000000
+DATA lastColumns5x5Step2<>+24(SB)/4, $0x00000000
+DATA lastColumns5x5Step2<>+28(SB)/4, $0x00000000
+DATA lastColumns5x5Step2<>+32(SB)/4, $0xffffffff
+DATA lastColumns5x5Step2<>+36(SB)/4, $0xffffffff
+DATA lastColumns5x5Step2<>+40(SB)/4, $0x00000000
+DATA lastColumns5x5Step2<>+44(SB)/4, $0x00000000
+GLOBL lastColumns5x5Step2<>(SB), RODATA|NOPTR, $48
 
 DATA laneMask<>+0(SB)/4, $0xffffffff
 DATA laneMask<>+4(SB)/4, $0xffffffff

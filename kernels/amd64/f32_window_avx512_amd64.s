@@ -5,273 +5,2056 @@
 #include "textflag.h"
 
 // func f32DwconvAVX512(a *dwconvF32)
-// Requires: AVX, AVX512F, BMI2, CMOV
-TEXT ·f32DwconvAVX512(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         24(AX), CX
-	MOVQ         48(AX), DX
-	VBROADCASTSS 80(AX), Z0
-	VBROADCASTSS 84(AX), Z1
-	MOVQ         (AX), SI
-	MOVQ         64(AX), DI
-	MOVQ         72(AX), R8
-	SHLQ         $0x02, R8
-	XORQ         R9, R9
+// Requires: AVX, AVX2, AVX512F, BMI2, CMOV
+TEXT ·f32DwconvAVX512(SB), $4120-8
+	MOVQ a+0(FP), AX
+	MOVQ 64(AX), CX
+	MOVQ 16(AX), BX
+	MOVQ 32(AX), SI
+	MOVQ 56(AX), DI
+	CMPQ DI, $0x04
+	JLT  singles
+	CMPQ CX, $0x0000007f
+	JGT  singles
+	MOVQ CX, R8
+	SHLQ $0x05, R8
+	ADDQ $0x10, R8
 
-block4:
-	LEAQ 256(R9), BX
-	CMPQ BX, R8
-	JGT  block4End
-	MOVQ 16(AX), R10
-	MOVQ 32(AX), R11
-	MOVQ 56(AX), R12
-	JMP  block4PixelTest
+strip:
+	MOVQ (AX), DX
+	LEAQ (SP), R9
 
-block4Pixel:
-	LEAQ    (CX)(R9*1), BX
-	VMOVUPS (BX), Z2
-	VMOVUPS 64(BX), Z3
-	VMOVUPS 128(BX), Z4
-	VMOVUPS 192(BX), Z5
-	XORQ    R13, R13
-	JMP     block4Test
+record:
+	MOVQ  $0x00000004, R10
+	SUBQ  DI, R10
+	JLE   recordWhole
+	MOVQ  40(AX), R11
+	IMULQ R10, R11
+	SUBQ  R11, SI
+	IMULQ CX, R10
+	SHLQ  $0x02, R10
+	SUBQ  R10, BX
+	MOVQ  $0x00000004, DI
 
-block4Tap:
-	MOVLQSX     (R10)(R13*4), R14
-	LEAQ        (SI)(R14*1), R15
-	TESTQ       R14, R14
-	CMOVQLT     8(AX), R15
-	ADDQ        DX, BX
-	VMOVUPS     (BX), Z6
-	VFMADD231PS (R15)(R9*1), Z6, Z2
-	VMOVUPS     64(BX), Z6
-	VFMADD231PS 64(R15)(R9*1), Z6, Z3
-	VMOVUPS     128(BX), Z6
-	VFMADD231PS 128(R15)(R9*1), Z6, Z4
-	VMOVUPS     192(BX), Z6
-	VFMADD231PS 192(R15)(R9*1), Z6, Z5
-	INCQ        R13
+recordWhole:
+	MOVQ      SI, 8(R9)
+	CMPQ      CX, $0x09
+	JNE       record3x3Step2
+	MOVL      48(BX), R10
+	CMPL      R10, 16(BX)
+	JNE       record3x3Step2
+	VMOVDQU   36(BX), Y0
+	VPCMPEQD  4(BX), Y0, Y0
+	VPOR      lastColumns3x3Step1<>+0(SB), Y0, Y0
+	VMOVDQU   68(BX), Y1
+	VPCMPEQD  36(BX), Y1, Y1
+	VPOR      lastColumns3x3Step1<>+8(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   100(BX), Y1
+	VPCMPEQD  68(BX), Y1, Y1
+	VPOR      lastColumns3x3Step1<>+4(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   112(BX), Y1
+	VPCMPEQD  80(BX), Y1, Y1
+	VPOR      lastColumns3x3Step1<>+4(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVMSKPS Y0, R10
+	CMPL      R10, $0x000000ff
+	JNE       record3x3Step2
+	MOVQ      $0x00000001, (R9)
+	LEAQ      16(R9), R10
+	MOVQ      $0x00000003, R11
 
-block4Test:
-	CMPQ    R13, DI
-	JLT     block4Tap
-	VMAXPS  Z2, Z0, Z2
-	VMINPS  Z2, Z1, Z2
-	VMAXPS  Z3, Z0, Z3
-	VMINPS  Z3, Z1, Z3
-	VMAXPS  Z4, Z0, Z4
-	VMINPS  Z4, Z1, Z4
-	VMAXPS  Z5, Z0, Z5
-	VMINPS  Z5, Z1, Z5
-	VMOVUPS Z2, (R11)(R9*1)
-	VMOVUPS Z3, 64(R11)(R9*1)
-	VMOVUPS Z4, 128(R11)(R9*1)
-	VMOVUPS Z5, 192(R11)(R9*1)
-	LEAQ    (R10)(DI*4), R10
-	ADDQ    40(AX), R11
-	DECQ    R12
+record3x3Step1Row:
+	MOVLQSX (BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, (R10)
+	MOVLQSX 36(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 8(R10)
+	MOVLQSX 72(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 16(R10)
+	MOVLQSX 108(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 24(R10)
+	MOVLQSX 112(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 32(R10)
+	MOVLQSX 116(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 40(R10)
+	ADDQ    $0x0c, BX
+	ADDQ    $0x30, R10
+	DECQ    R11
+	JNZ     record3x3Step1Row
+	ADDQ    $0x0000006c, BX
+	JMP     recordNext
 
-block4PixelTest:
+record3x3Step2:
+	CMPQ      CX, $0x09
+	JNE       record5x5Step1
+	MOVL      48(BX), R10
+	CMPL      R10, 20(BX)
+	JNE       record5x5Step1
+	VMOVDQU   36(BX), Y0
+	VPCMPEQD  8(BX), Y0, Y0
+	VPOR      lastColumns3x3Step2<>+0(SB), Y0, Y0
+	VMOVDQU   68(BX), Y1
+	VPCMPEQD  40(BX), Y1, Y1
+	VPOR      lastColumns3x3Step2<>+8(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   100(BX), Y1
+	VPCMPEQD  72(BX), Y1, Y1
+	VPOR      lastColumns3x3Step2<>+4(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   112(BX), Y1
+	VPCMPEQD  84(BX), Y1, Y1
+	VPOR      lastColumns3x3Step2<>+4(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVMSKPS Y0, R10
+	CMPL      R10, $0x000000ff
+	JNE       record5x5Step1
+	MOVQ      $0x00000002, (R9)
+	LEAQ      16(R9), R10
+	MOVQ      $0x00000003, R11
+
+record3x3Step2Row:
+	MOVLQSX (BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, (R10)
+	MOVLQSX 4(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 8(R10)
+	MOVLQSX 36(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 16(R10)
+	MOVLQSX 40(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 24(R10)
+	MOVLQSX 72(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 32(R10)
+	MOVLQSX 76(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 40(R10)
+	MOVLQSX 108(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 48(R10)
+	MOVLQSX 112(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 56(R10)
+	MOVLQSX 116(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 64(R10)
+	ADDQ    $0x0c, BX
+	ADDQ    $0x48, R10
+	DECQ    R11
+	JNZ     record3x3Step2Row
+	ADDQ    $0x0000006c, BX
+	JMP     recordNext
+
+record5x5Step1:
+	CMPQ      CX, $0x19
+	JNE       record5x5Step2
+	MOVL      140(BX), R10
+	CMPL      R10, 44(BX)
+	JNE       record5x5Step2
+	VMOVDQU   100(BX), Y0
+	VPCMPEQD  4(BX), Y0, Y0
+	VPOR      lastColumns5x5Step1<>+0(SB), Y0, Y0
+	VMOVDQU   132(BX), Y1
+	VPCMPEQD  36(BX), Y1, Y1
+	VPOR      lastColumns5x5Step1<>+12(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   164(BX), Y1
+	VPCMPEQD  68(BX), Y1, Y1
+	VPOR      lastColumns5x5Step1<>+4(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   196(BX), Y1
+	VPCMPEQD  100(BX), Y1, Y1
+	VPOR      lastColumns5x5Step1<>+16(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   228(BX), Y1
+	VPCMPEQD  132(BX), Y1, Y1
+	VPOR      lastColumns5x5Step1<>+8(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   260(BX), Y1
+	VPCMPEQD  164(BX), Y1, Y1
+	VPOR      lastColumns5x5Step1<>+0(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   292(BX), Y1
+	VPCMPEQD  196(BX), Y1, Y1
+	VPOR      lastColumns5x5Step1<>+12(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   324(BX), Y1
+	VPCMPEQD  228(BX), Y1, Y1
+	VPOR      lastColumns5x5Step1<>+4(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   356(BX), Y1
+	VPCMPEQD  260(BX), Y1, Y1
+	VPOR      lastColumns5x5Step1<>+16(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   368(BX), Y1
+	VPCMPEQD  272(BX), Y1, Y1
+	VPOR      lastColumns5x5Step1<>+8(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVMSKPS Y0, R10
+	CMPL      R10, $0x000000ff
+	JNE       record5x5Step2
+	MOVQ      $0x00000003, (R9)
+	LEAQ      16(R9), R10
+	MOVQ      $0x00000005, R11
+
+record5x5Step1Row:
+	MOVLQSX (BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, (R10)
+	MOVLQSX 100(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 8(R10)
+	MOVLQSX 200(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 16(R10)
+	MOVLQSX 300(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 24(R10)
+	MOVLQSX 304(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 32(R10)
+	MOVLQSX 308(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 40(R10)
+	MOVLQSX 312(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 48(R10)
+	MOVLQSX 316(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 56(R10)
+	ADDQ    $0x14, BX
+	ADDQ    $0x40, R10
+	DECQ    R11
+	JNZ     record5x5Step1Row
+	ADDQ    $0x0000012c, BX
+	JMP     recordNext
+
+record5x5Step2:
+	CMPQ      CX, $0x19
+	JNE       recordAny
+	MOVL      140(BX), R10
+	CMPL      R10, 48(BX)
+	JNE       recordAny
+	VMOVDQU   100(BX), Y0
+	VPCMPEQD  8(BX), Y0, Y0
+	VPOR      lastColumns5x5Step2<>+0(SB), Y0, Y0
+	VMOVDQU   132(BX), Y1
+	VPCMPEQD  40(BX), Y1, Y1
+	VPOR      lastColumns5x5Step2<>+12(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   164(BX), Y1
+	VPCMPEQD  72(BX), Y1, Y1
+	VPOR      lastColumns5x5Step2<>+4(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   196(BX), Y1
+	VPCMPEQD  104(BX), Y1, Y1
+	VPOR      lastColumns5x5Step2<>+16(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   228(BX), Y1
+	VPCMPEQD  136(BX), Y1, Y1
+	VPOR      lastColumns5x5Step2<>+8(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   260(BX), Y1
+	VPCMPEQD  168(BX), Y1, Y1
+	VPOR      lastColumns5x5Step2<>+0(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   292(BX), Y1
+	VPCMPEQD  200(BX), Y1, Y1
+	VPOR      lastColumns5x5Step2<>+12(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   324(BX), Y1
+	VPCMPEQD  232(BX), Y1, Y1
+	VPOR      lastColumns5x5Step2<>+4(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   356(BX), Y1
+	VPCMPEQD  264(BX), Y1, Y1
+	VPOR      lastColumns5x5Step2<>+16(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVDQU   368(BX), Y1
+	VPCMPEQD  276(BX), Y1, Y1
+	VPOR      lastColumns5x5Step2<>+8(SB), Y1, Y1
+	VPAND     Y1, Y0, Y0
+	VMOVMSKPS Y0, R10
+	CMPL      R10, $0x000000ff
+	JNE       recordAny
+	MOVQ      $0x00000004, (R9)
+	LEAQ      16(R9), R10
+	MOVQ      $0x00000005, R11
+
+record5x5Step2Row:
+	MOVLQSX (BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, (R10)
+	MOVLQSX 4(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 8(R10)
+	MOVLQSX 100(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 16(R10)
+	MOVLQSX 104(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 24(R10)
+	MOVLQSX 200(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 32(R10)
+	MOVLQSX 204(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 40(R10)
+	MOVLQSX 300(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 48(R10)
+	MOVLQSX 304(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 56(R10)
+	MOVLQSX 308(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 64(R10)
+	MOVLQSX 312(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 72(R10)
+	MOVLQSX 316(BX), R12
+	TESTQ   R12, R12
+	LEAQ    (DX)(R12*1), R12
+	CMOVQLT 8(AX), R12
+	MOVQ    R12, 80(R10)
+	ADDQ    $0x14, BX
+	ADDQ    $0x58, R10
+	DECQ    R11
+	JNZ     record5x5Step2Row
+	ADDQ    $0x0000012c, BX
+	JMP     recordNext
+
+recordAny:
+	MOVQ  $0x00000000, (R9)
+	LEAQ  16(R9), R10
+	LEAQ  (BX)(CX*8), R11
+	MOVQ  CX, R12
 	TESTQ R12, R12
-	JNZ   block4Pixel
-	ADDQ  $0x00000100, R9
-	JMP   block4
+	JZ    recordNext
 
-block4End:
-block3:
-	LEAQ 192(R9), BX
-	CMPQ BX, R8
-	JGT  block3End
-	MOVQ 16(AX), R10
-	MOVQ 32(AX), R11
-	MOVQ 56(AX), R12
-	JMP  block3PixelTest
-
-block3Pixel:
-	LEAQ    (CX)(R9*1), BX
-	VMOVUPS (BX), Z2
-	VMOVUPS 64(BX), Z3
-	VMOVUPS 128(BX), Z4
-	XORQ    R13, R13
-	JMP     block3Test
-
-block3Tap:
-	MOVLQSX     (R10)(R13*4), R14
-	LEAQ        (SI)(R14*1), R15
-	TESTQ       R14, R14
-	CMOVQLT     8(AX), R15
-	ADDQ        DX, BX
-	VMOVUPS     (BX), Z5
-	VFMADD231PS (R15)(R9*1), Z5, Z2
-	VMOVUPS     64(BX), Z5
-	VFMADD231PS 64(R15)(R9*1), Z5, Z3
-	VMOVUPS     128(BX), Z5
-	VFMADD231PS 128(R15)(R9*1), Z5, Z4
-	INCQ        R13
-
-block3Test:
-	CMPQ    R13, DI
-	JLT     block3Tap
-	VMAXPS  Z2, Z0, Z2
-	VMINPS  Z2, Z1, Z2
-	VMAXPS  Z3, Z0, Z3
-	VMINPS  Z3, Z1, Z3
-	VMAXPS  Z4, Z0, Z4
-	VMINPS  Z4, Z1, Z4
-	VMOVUPS Z2, (R11)(R9*1)
-	VMOVUPS Z3, 64(R11)(R9*1)
-	VMOVUPS Z4, 128(R11)(R9*1)
-	LEAQ    (R10)(DI*4), R10
-	ADDQ    40(AX), R11
+address:
+	MOVLQSX (BX), R13
+	TESTQ   R13, R13
+	LEAQ    (DX)(R13*1), R13
+	CMOVQLT 8(AX), R13
+	MOVQ    R13, (R10)
+	MOVLQSX (BX)(CX*4), R13
+	TESTQ   R13, R13
+	LEAQ    (DX)(R13*1), R13
+	CMOVQLT 8(AX), R13
+	MOVQ    R13, 8(R10)
+	MOVLQSX (R11), R13
+	TESTQ   R13, R13
+	LEAQ    (DX)(R13*1), R13
+	CMOVQLT 8(AX), R13
+	MOVQ    R13, 16(R10)
+	MOVLQSX (R11)(CX*4), R13
+	TESTQ   R13, R13
+	LEAQ    (DX)(R13*1), R13
+	CMOVQLT 8(AX), R13
+	MOVQ    R13, 24(R10)
+	ADDQ    $0x04, BX
+	ADDQ    $0x04, R11
+	ADDQ    $0x20, R10
 	DECQ    R12
+	JNZ     address
+	LEAQ    (R11)(CX*4), BX
 
-block3PixelTest:
-	TESTQ R12, R12
-	JNZ   block3Pixel
-	ADDQ  $0x000000c0, R9
-	JMP   block3
+recordNext:
+	MOVQ 40(AX), R11
+	LEAQ (SI)(R11*4), SI
+	ADDQ R8, R9
+	SUBQ $0x04, DI
+	JZ   recordsEnd
+	LEAQ 4096(SP), R10
+	SUBQ R8, R10
+	CMPQ R9, R10
+	JLE  record
 
-block3End:
-block2:
-	LEAQ 128(R9), BX
-	CMPQ BX, R8
-	JGT  block2End
-	MOVQ 16(AX), R10
-	MOVQ 32(AX), R11
-	MOVQ 56(AX), R12
-	JMP  block2PixelTest
+recordsEnd:
+	MOVQ R9, DX
+	MOVQ BX, 4096(SP)
+	MOVQ SI, 4104(SP)
+	MOVQ DI, 4112(SP)
+	XORQ BX, BX
 
-block2Pixel:
-	LEAQ    (CX)(R9*1), BX
-	VMOVUPS (BX), Z2
-	VMOVUPS 64(BX), Z3
-	XORQ    R13, R13
-	JMP     block2Test
+group2:
+	MOVQ 72(AX), SI
+	MOVQ BX, DI
+	SHRQ $0x02, DI
+	SUBQ DI, SI
+	CMPQ SI, $0x20
+	JLT  group2End
+	LEAQ (SP), R9
 
-block2Tap:
-	MOVLQSX     (R10)(R13*4), R14
-	LEAQ        (SI)(R14*1), R15
-	TESTQ       R14, R14
-	CMOVQLT     8(AX), R15
-	ADDQ        DX, BX
-	VMOVUPS     (BX), Z4
-	VFMADD231PS (R15)(R9*1), Z4, Z2
-	VMOVUPS     64(BX), Z4
-	VFMADD231PS 64(R15)(R9*1), Z4, Z3
-	INCQ        R13
+group2Loop:
+	LEAQ    16(R9), SI
+	MOVQ    8(R9), DI
+	MOVQ    (R9), R10
+	CMPQ    R10, $0x01
+	JEQ     group23x3Step1
+	CMPQ    R10, $0x02
+	JEQ     group23x3Step2
+	CMPQ    R10, $0x03
+	JEQ     group25x5Step1
+	CMPQ    R10, $0x04
+	JEQ     group25x5Step2
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Z0
+	VMOVUPS 64(R10), Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z1, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z1, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z1, Z7
+	MOVQ    CX, R11
+	JMP     group2TapTest
 
-block2Test:
-	CMPQ    R13, DI
-	JLT     block2Tap
-	VMAXPS  Z2, Z0, Z2
-	VMINPS  Z2, Z1, Z2
-	VMAXPS  Z3, Z0, Z3
-	VMINPS  Z3, Z1, Z3
-	VMOVUPS Z2, (R11)(R9*1)
-	VMOVUPS Z3, 64(R11)(R9*1)
-	LEAQ    (R10)(DI*4), R10
-	ADDQ    40(AX), R11
-	DECQ    R12
+group2Tap:
+	ADDQ        48(AX), R10
+	VMOVUPS     (R10), Z8
+	VMOVUPS     64(R10), Z9
+	MOVQ        (SI), R12
+	VFMADD231PS (R12)(BX*1), Z8, Z0
+	VFMADD231PS 64(R12)(BX*1), Z9, Z1
+	MOVQ        8(SI), R12
+	VFMADD231PS (R12)(BX*1), Z8, Z2
+	VFMADD231PS 64(R12)(BX*1), Z9, Z3
+	MOVQ        16(SI), R12
+	VFMADD231PS (R12)(BX*1), Z8, Z4
+	VFMADD231PS 64(R12)(BX*1), Z9, Z5
+	MOVQ        24(SI), R12
+	VFMADD231PS (R12)(BX*1), Z8, Z6
+	VFMADD231PS 64(R12)(BX*1), Z9, Z7
+	ADDQ        $0x20, SI
+	DECQ        R11
 
-block2PixelTest:
-	TESTQ R12, R12
-	JNZ   block2Pixel
-	ADDQ  $0x00000080, R9
-	JMP   block2
+group2TapTest:
+	TESTQ        R11, R11
+	JNZ          group2Tap
+	VBROADCASTSS 80(AX), Z8
+	VBROADCASTSS 84(AX), Z9
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+	VMOVUPS      Z0, (SI)
+	VMOVUPS      Z1, 64(SI)
+	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z3, 64(DI)
+	VMOVUPS      Z4, (R10)
+	VMOVUPS      Z5, 64(R10)
+	VMOVUPS      Z6, (R11)
+	VMOVUPS      Z7, 64(R11)
+	JMP          group2Next
 
-block2End:
-block1:
-	LEAQ 64(R9), BX
-	CMPQ BX, R8
-	JGT  block1End
-	MOVQ 16(AX), R10
-	MOVQ 32(AX), R11
-	MOVQ 56(AX), R12
-	JMP  block1PixelTest
+group23x3Step1:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Z0
+	VMOVUPS 64(R10), Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z1, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z1, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z1, Z7
+	MOVQ    $0x00000003, R11
 
-block1Pixel:
-	LEAQ    (CX)(R9*1), BX
-	VMOVUPS (BX), Z2
-	XORQ    R13, R13
-	JMP     block1Test
+group23x3Step1Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z10
+	VMOVUPS      64(R10), Z11
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z12
+	VMOVUPS      64(R10), Z13
+	MOVQ         (SI), R12
+	VMOVUPS      (R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z8, Z0
+	VMOVUPS      64(R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z9, Z1
+	MOVQ         8(SI), R12
+	VMOVUPS      (R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z10, Z0
+	VFMADD231PS  Z14, Z8, Z2
+	VMOVUPS      64(R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z11, Z1
+	VFMADD231PS  Z14, Z9, Z3
+	MOVQ         16(SI), R12
+	VMOVUPS      (R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z10, Z2
+	VFMADD231PS  Z14, Z8, Z4
+	VMOVUPS      64(R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z13, Z1
+	VFMADD231PS  Z14, Z11, Z3
+	VFMADD231PS  Z14, Z9, Z5
+	MOVQ         24(SI), R12
+	VMOVUPS      (R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z10, Z4
+	VFMADD231PS  Z14, Z8, Z6
+	VMOVUPS      64(R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z13, Z3
+	VFMADD231PS  Z8, Z11, Z5
+	VFMADD231PS  Z8, Z9, Z7
+	MOVQ         32(SI), R12
+	VMOVUPS      (R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z12, Z4
+	VFMADD231PS  Z8, Z10, Z6
+	VMOVUPS      64(R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z13, Z5
+	VFMADD231PS  Z8, Z11, Z7
+	MOVQ         40(SI), R12
+	VMOVUPS      (R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z12, Z6
+	VMOVUPS      64(R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z13, Z7
+	ADDQ         $0x30, SI
+	DECQ         R11
+	JNZ          group23x3Step1Row
+	VBROADCASTSS 80(AX), Z8
+	VBROADCASTSS 84(AX), Z9
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+	VMOVUPS      Z0, (SI)
+	VMOVUPS      Z1, 64(SI)
+	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z3, 64(DI)
+	VMOVUPS      Z4, (R10)
+	VMOVUPS      Z5, 64(R10)
+	VMOVUPS      Z6, (R11)
+	VMOVUPS      Z7, 64(R11)
+	JMP          group2Next
 
-block1Tap:
-	MOVLQSX     (R10)(R13*4), R14
-	LEAQ        (SI)(R14*1), R15
-	TESTQ       R14, R14
-	CMOVQLT     8(AX), R15
-	ADDQ        DX, BX
-	VMOVUPS     (BX), Z3
-	VFMADD231PS (R15)(R9*1), Z3, Z2
-	INCQ        R13
+group23x3Step2:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Z0
+	VMOVUPS 64(R10), Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z1, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z1, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z1, Z7
+	MOVQ    $0x00000003, R11
 
-block1Test:
-	CMPQ    R13, DI
-	JLT     block1Tap
-	VMAXPS  Z2, Z0, Z2
-	VMINPS  Z2, Z1, Z2
-	VMOVUPS Z2, (R11)(R9*1)
-	LEAQ    (R10)(DI*4), R10
-	ADDQ    40(AX), R11
-	DECQ    R12
+group23x3Step2Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z10
+	VMOVUPS      64(R10), Z11
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z12
+	VMOVUPS      64(R10), Z13
+	MOVQ         (SI), R12
+	VMOVUPS      (R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z8, Z0
+	VMOVUPS      64(R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z9, Z1
+	MOVQ         8(SI), R12
+	VMOVUPS      (R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z10, Z0
+	VMOVUPS      64(R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z11, Z1
+	MOVQ         16(SI), R12
+	VMOVUPS      (R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z8, Z2
+	VMOVUPS      64(R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z13, Z1
+	VFMADD231PS  Z14, Z9, Z3
+	MOVQ         24(SI), R12
+	VMOVUPS      (R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z10, Z2
+	VMOVUPS      64(R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z11, Z3
+	MOVQ         32(SI), R12
+	VMOVUPS      (R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z8, Z4
+	VMOVUPS      64(R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z13, Z3
+	VFMADD231PS  Z14, Z9, Z5
+	MOVQ         40(SI), R12
+	VMOVUPS      (R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z10, Z4
+	VMOVUPS      64(R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z11, Z5
+	MOVQ         48(SI), R12
+	VMOVUPS      (R12)(BX*1), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z8, Z6
+	VMOVUPS      64(R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z13, Z5
+	VFMADD231PS  Z8, Z9, Z7
+	MOVQ         56(SI), R12
+	VMOVUPS      (R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z10, Z6
+	VMOVUPS      64(R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z11, Z7
+	MOVQ         64(SI), R12
+	VMOVUPS      (R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z12, Z6
+	VMOVUPS      64(R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z13, Z7
+	ADDQ         $0x48, SI
+	DECQ         R11
+	JNZ          group23x3Step2Row
+	VBROADCASTSS 80(AX), Z8
+	VBROADCASTSS 84(AX), Z9
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+	VMOVUPS      Z0, (SI)
+	VMOVUPS      Z1, 64(SI)
+	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z3, 64(DI)
+	VMOVUPS      Z4, (R10)
+	VMOVUPS      Z5, 64(R10)
+	VMOVUPS      Z6, (R11)
+	VMOVUPS      Z7, 64(R11)
+	JMP          group2Next
 
-block1PixelTest:
-	TESTQ R12, R12
-	JNZ   block1Pixel
-	ADDQ  $0x00000040, R9
-	JMP   block1
+group25x5Step1:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Z0
+	VMOVUPS 64(R10), Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z1, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z1, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z1, Z7
+	MOVQ    $0x00000005, R11
 
-block1End:
-	MOVQ  R8, BX
-	SUBQ  R9, BX
-	JZ    done
-	SHRQ  $0x02, BX
-	MOVQ  $-1, R10
-	BZHIQ BX, R10, R10
-	KMOVW R10, K1
-	MOVQ  16(AX), R10
-	MOVQ  32(AX), R11
-	MOVQ  56(AX), R12
-	JMP   restPixelTest
+group25x5Step1Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z10
+	VMOVUPS      64(R10), Z11
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z12
+	VMOVUPS      64(R10), Z13
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z14
+	VMOVUPS      64(R10), Z15
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z16
+	VMOVUPS      64(R10), Z17
+	MOVQ         (SI), R12
+	VMOVUPS      (R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z8, Z0
+	VMOVUPS      64(R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z9, Z1
+	MOVQ         8(SI), R12
+	VMOVUPS      (R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z10, Z0
+	VFMADD231PS  Z18, Z8, Z2
+	VMOVUPS      64(R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z11, Z1
+	VFMADD231PS  Z18, Z9, Z3
+	MOVQ         16(SI), R12
+	VMOVUPS      (R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z12, Z0
+	VFMADD231PS  Z18, Z10, Z2
+	VFMADD231PS  Z18, Z8, Z4
+	VMOVUPS      64(R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z13, Z1
+	VFMADD231PS  Z18, Z11, Z3
+	VFMADD231PS  Z18, Z9, Z5
+	MOVQ         24(SI), R12
+	VMOVUPS      (R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z14, Z0
+	VFMADD231PS  Z18, Z12, Z2
+	VFMADD231PS  Z18, Z10, Z4
+	VFMADD231PS  Z18, Z8, Z6
+	VMOVUPS      64(R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z15, Z1
+	VFMADD231PS  Z8, Z13, Z3
+	VFMADD231PS  Z8, Z11, Z5
+	VFMADD231PS  Z8, Z9, Z7
+	MOVQ         32(SI), R12
+	VMOVUPS      (R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z16, Z0
+	VFMADD231PS  Z8, Z14, Z2
+	VFMADD231PS  Z8, Z12, Z4
+	VFMADD231PS  Z8, Z10, Z6
+	VMOVUPS      64(R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z17, Z1
+	VFMADD231PS  Z8, Z15, Z3
+	VFMADD231PS  Z8, Z13, Z5
+	VFMADD231PS  Z8, Z11, Z7
+	MOVQ         40(SI), R12
+	VMOVUPS      (R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z16, Z2
+	VFMADD231PS  Z8, Z14, Z4
+	VFMADD231PS  Z8, Z12, Z6
+	VMOVUPS      64(R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z17, Z3
+	VFMADD231PS  Z8, Z15, Z5
+	VFMADD231PS  Z8, Z13, Z7
+	MOVQ         48(SI), R12
+	VMOVUPS      (R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z16, Z4
+	VFMADD231PS  Z8, Z14, Z6
+	VMOVUPS      64(R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z17, Z5
+	VFMADD231PS  Z8, Z15, Z7
+	MOVQ         56(SI), R12
+	VMOVUPS      (R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z16, Z6
+	VMOVUPS      64(R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z17, Z7
+	ADDQ         $0x40, SI
+	DECQ         R11
+	JNZ          group25x5Step1Row
+	VBROADCASTSS 80(AX), Z8
+	VBROADCASTSS 84(AX), Z9
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+	VMOVUPS      Z0, (SI)
+	VMOVUPS      Z1, 64(SI)
+	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z3, 64(DI)
+	VMOVUPS      Z4, (R10)
+	VMOVUPS      Z5, 64(R10)
+	VMOVUPS      Z6, (R11)
+	VMOVUPS      Z7, 64(R11)
+	JMP          group2Next
 
-restPixel:
-	LEAQ    (CX)(R9*1), BX
-	VMOVUPS (BX), Z2
-	XORQ    R13, R13
-	JMP     restTest
+group25x5Step2:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Z0
+	VMOVUPS 64(R10), Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z1, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z1, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z1, Z7
+	MOVQ    $0x00000005, R11
 
-restTap:
-	MOVLQSX     (R10)(R13*4), R14
-	LEAQ        (SI)(R14*1), R15
-	TESTQ       R14, R14
-	CMOVQLT     8(AX), R15
-	ADDQ        DX, BX
-	VMOVUPS     (BX), Z3
-	VMOVUPS.Z   (R15)(R9*1), K1, Z4
-	VFMADD231PS Z4, Z3, Z2
-	INCQ        R13
+group25x5Step2Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z10
+	VMOVUPS      64(R10), Z11
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z12
+	VMOVUPS      64(R10), Z13
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z14
+	VMOVUPS      64(R10), Z15
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z16
+	VMOVUPS      64(R10), Z17
+	MOVQ         (SI), R12
+	VMOVUPS      (R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z8, Z0
+	VMOVUPS      64(R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z9, Z1
+	MOVQ         8(SI), R12
+	VMOVUPS      (R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z10, Z0
+	VMOVUPS      64(R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z11, Z1
+	MOVQ         16(SI), R12
+	VMOVUPS      (R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z12, Z0
+	VFMADD231PS  Z18, Z8, Z2
+	VMOVUPS      64(R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z13, Z1
+	VFMADD231PS  Z18, Z9, Z3
+	MOVQ         24(SI), R12
+	VMOVUPS      (R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z14, Z0
+	VFMADD231PS  Z18, Z10, Z2
+	VMOVUPS      64(R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z15, Z1
+	VFMADD231PS  Z18, Z11, Z3
+	MOVQ         32(SI), R12
+	VMOVUPS      (R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z12, Z2
+	VFMADD231PS  Z18, Z8, Z4
+	VMOVUPS      64(R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z17, Z1
+	VFMADD231PS  Z18, Z13, Z3
+	VFMADD231PS  Z18, Z9, Z5
+	MOVQ         40(SI), R12
+	VMOVUPS      (R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z14, Z2
+	VFMADD231PS  Z18, Z10, Z4
+	VMOVUPS      64(R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z15, Z3
+	VFMADD231PS  Z18, Z11, Z5
+	MOVQ         48(SI), R12
+	VMOVUPS      (R12)(BX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z12, Z4
+	VFMADD231PS  Z18, Z8, Z6
+	VMOVUPS      64(R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z17, Z3
+	VFMADD231PS  Z8, Z13, Z5
+	VFMADD231PS  Z8, Z9, Z7
+	MOVQ         56(SI), R12
+	VMOVUPS      (R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z14, Z4
+	VFMADD231PS  Z8, Z10, Z6
+	VMOVUPS      64(R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z15, Z5
+	VFMADD231PS  Z8, Z11, Z7
+	MOVQ         64(SI), R12
+	VMOVUPS      (R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z16, Z4
+	VFMADD231PS  Z8, Z12, Z6
+	VMOVUPS      64(R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z17, Z5
+	VFMADD231PS  Z8, Z13, Z7
+	MOVQ         72(SI), R12
+	VMOVUPS      (R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z14, Z6
+	VMOVUPS      64(R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z15, Z7
+	MOVQ         80(SI), R12
+	VMOVUPS      (R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z16, Z6
+	VMOVUPS      64(R12)(BX*1), Z8
+	VFMADD231PS  Z8, Z17, Z7
+	ADDQ         $0x58, SI
+	DECQ         R11
+	JNZ          group25x5Step2Row
+	VBROADCASTSS 80(AX), Z8
+	VBROADCASTSS 84(AX), Z9
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+	VMOVUPS      Z0, (SI)
+	VMOVUPS      Z1, 64(SI)
+	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z3, 64(DI)
+	VMOVUPS      Z4, (R10)
+	VMOVUPS      Z5, 64(R10)
+	VMOVUPS      Z6, (R11)
+	VMOVUPS      Z7, 64(R11)
 
-restTest:
-	CMPQ    R13, DI
-	JLT     restTap
-	VMAXPS  Z2, Z0, Z2
-	VMINPS  Z2, Z1, Z2
-	LEAQ    (R11)(R9*1), R13
-	MOVQ    R8, BX
-	SUBQ    R9, BX
-	SHRQ    $0x02, BX
-	VMOVUPS Z2, K1, (R13)
-	LEAQ    (R10)(DI*4), R10
-	ADDQ    40(AX), R11
-	DECQ    R12
+group2Next:
+	ADDQ R8, R9
+	CMPQ R9, DX
+	JLT  group2Loop
+	ADDQ $0x00000080, BX
+	JMP  group2
 
-restPixelTest:
-	TESTQ R12, R12
-	JNZ   restPixel
+group2End:
+group1:
+	MOVQ 72(AX), SI
+	MOVQ BX, DI
+	SHRQ $0x02, DI
+	SUBQ DI, SI
+	CMPQ SI, $0x10
+	JLT  group1End
+	LEAQ (SP), R9
 
-done:
+group1Loop:
+	LEAQ    16(R9), SI
+	MOVQ    8(R9), DI
+	MOVQ    (R9), R10
+	CMPQ    R10, $0x01
+	JEQ     group13x3Step1
+	CMPQ    R10, $0x02
+	JEQ     group13x3Step2
+	CMPQ    R10, $0x03
+	JEQ     group15x5Step1
+	CMPQ    R10, $0x04
+	JEQ     group15x5Step2
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    CX, R11
+	JMP     group1TapTest
+
+group1Tap:
+	ADDQ        48(AX), R10
+	VMOVUPS     (R10), Z4
+	MOVQ        (SI), R12
+	VFMADD231PS (R12)(BX*1), Z4, Z0
+	MOVQ        8(SI), R12
+	VFMADD231PS (R12)(BX*1), Z4, Z1
+	MOVQ        16(SI), R12
+	VFMADD231PS (R12)(BX*1), Z4, Z2
+	MOVQ        24(SI), R12
+	VFMADD231PS (R12)(BX*1), Z4, Z3
+	ADDQ        $0x20, SI
+	DECQ        R11
+
+group1TapTest:
+	TESTQ        R11, R11
+	JNZ          group1Tap
+	VBROADCASTSS 80(AX), Z4
+	VBROADCASTSS 84(AX), Z5
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	VMOVUPS      Z0, (SI)
+	VMOVUPS      Z1, (DI)
+	VMOVUPS      Z2, (R10)
+	VMOVUPS      Z3, (R11)
+	JMP          group1Next
+
+group13x3Step1:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    $0x00000003, R11
+
+group13x3Step1Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z4
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z5
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z6
+	MOVQ         (SI), R12
+	VMOVUPS      (R12)(BX*1), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	MOVQ         8(SI), R12
+	VMOVUPS      (R12)(BX*1), Z7
+	VFMADD231PS  Z7, Z5, Z0
+	VFMADD231PS  Z7, Z4, Z1
+	MOVQ         16(SI), R12
+	VMOVUPS      (R12)(BX*1), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	VFMADD231PS  Z7, Z4, Z2
+	MOVQ         24(SI), R12
+	VMOVUPS      (R12)(BX*1), Z7
+	VFMADD231PS  Z7, Z6, Z1
+	VFMADD231PS  Z7, Z5, Z2
+	VFMADD231PS  Z7, Z4, Z3
+	MOVQ         32(SI), R12
+	VMOVUPS      (R12)(BX*1), Z4
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z4, Z5, Z3
+	MOVQ         40(SI), R12
+	VMOVUPS      (R12)(BX*1), Z4
+	VFMADD231PS  Z4, Z6, Z3
+	ADDQ         $0x30, SI
+	DECQ         R11
+	JNZ          group13x3Step1Row
+	VBROADCASTSS 80(AX), Z4
+	VBROADCASTSS 84(AX), Z5
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	VMOVUPS      Z0, (SI)
+	VMOVUPS      Z1, (DI)
+	VMOVUPS      Z2, (R10)
+	VMOVUPS      Z3, (R11)
+	JMP          group1Next
+
+group13x3Step2:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    $0x00000003, R11
+
+group13x3Step2Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z4
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z5
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z6
+	MOVQ         (SI), R12
+	VMOVUPS      (R12)(BX*1), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	MOVQ         8(SI), R12
+	VMOVUPS      (R12)(BX*1), Z7
+	VFMADD231PS  Z7, Z5, Z0
+	MOVQ         16(SI), R12
+	VMOVUPS      (R12)(BX*1), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VFMADD231PS  Z7, Z4, Z1
+	MOVQ         24(SI), R12
+	VMOVUPS      (R12)(BX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	MOVQ         32(SI), R12
+	VMOVUPS      (R12)(BX*1), Z7
+	VFMADD231PS  Z7, Z6, Z1
+	VFMADD231PS  Z7, Z4, Z2
+	MOVQ         40(SI), R12
+	VMOVUPS      (R12)(BX*1), Z7
+	VFMADD231PS  Z7, Z5, Z2
+	MOVQ         48(SI), R12
+	VMOVUPS      (R12)(BX*1), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VFMADD231PS  Z7, Z4, Z3
+	MOVQ         56(SI), R12
+	VMOVUPS      (R12)(BX*1), Z4
+	VFMADD231PS  Z4, Z5, Z3
+	MOVQ         64(SI), R12
+	VMOVUPS      (R12)(BX*1), Z4
+	VFMADD231PS  Z4, Z6, Z3
+	ADDQ         $0x48, SI
+	DECQ         R11
+	JNZ          group13x3Step2Row
+	VBROADCASTSS 80(AX), Z4
+	VBROADCASTSS 84(AX), Z5
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	VMOVUPS      Z0, (SI)
+	VMOVUPS      Z1, (DI)
+	VMOVUPS      Z2, (R10)
+	VMOVUPS      Z3, (R11)
+	JMP          group1Next
+
+group15x5Step1:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    $0x00000005, R11
+
+group15x5Step1Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z4
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z5
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z6
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z7
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z8
+	MOVQ         (SI), R12
+	VMOVUPS      (R12)(BX*1), Z9
+	VFMADD231PS  Z9, Z4, Z0
+	MOVQ         8(SI), R12
+	VMOVUPS      (R12)(BX*1), Z9
+	VFMADD231PS  Z9, Z5, Z0
+	VFMADD231PS  Z9, Z4, Z1
+	MOVQ         16(SI), R12
+	VMOVUPS      (R12)(BX*1), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z5, Z1
+	VFMADD231PS  Z9, Z4, Z2
+	MOVQ         24(SI), R12
+	VMOVUPS      (R12)(BX*1), Z9
+	VFMADD231PS  Z9, Z7, Z0
+	VFMADD231PS  Z9, Z6, Z1
+	VFMADD231PS  Z9, Z5, Z2
+	VFMADD231PS  Z9, Z4, Z3
+	MOVQ         32(SI), R12
+	VMOVUPS      (R12)(BX*1), Z4
+	VFMADD231PS  Z4, Z8, Z0
+	VFMADD231PS  Z4, Z7, Z1
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z4, Z5, Z3
+	MOVQ         40(SI), R12
+	VMOVUPS      (R12)(BX*1), Z4
+	VFMADD231PS  Z4, Z8, Z1
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z4, Z6, Z3
+	MOVQ         48(SI), R12
+	VMOVUPS      (R12)(BX*1), Z4
+	VFMADD231PS  Z4, Z8, Z2
+	VFMADD231PS  Z4, Z7, Z3
+	MOVQ         56(SI), R12
+	VMOVUPS      (R12)(BX*1), Z4
+	VFMADD231PS  Z4, Z8, Z3
+	ADDQ         $0x40, SI
+	DECQ         R11
+	JNZ          group15x5Step1Row
+	VBROADCASTSS 80(AX), Z4
+	VBROADCASTSS 84(AX), Z5
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	VMOVUPS      Z0, (SI)
+	VMOVUPS      Z1, (DI)
+	VMOVUPS      Z2, (R10)
+	VMOVUPS      Z3, (R11)
+	JMP          group1Next
+
+group15x5Step2:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    $0x00000005, R11
+
+group15x5Step2Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z4
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z5
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z6
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z7
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z8
+	MOVQ         (SI), R12
+	VMOVUPS      (R12)(BX*1), Z9
+	VFMADD231PS  Z9, Z4, Z0
+	MOVQ         8(SI), R12
+	VMOVUPS      (R12)(BX*1), Z9
+	VFMADD231PS  Z9, Z5, Z0
+	MOVQ         16(SI), R12
+	VMOVUPS      (R12)(BX*1), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z4, Z1
+	MOVQ         24(SI), R12
+	VMOVUPS      (R12)(BX*1), Z9
+	VFMADD231PS  Z9, Z7, Z0
+	VFMADD231PS  Z9, Z5, Z1
+	MOVQ         32(SI), R12
+	VMOVUPS      (R12)(BX*1), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VFMADD231PS  Z9, Z6, Z1
+	VFMADD231PS  Z9, Z4, Z2
+	MOVQ         40(SI), R12
+	VMOVUPS      (R12)(BX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VFMADD231PS  Z9, Z5, Z2
+	MOVQ         48(SI), R12
+	VMOVUPS      (R12)(BX*1), Z9
+	VFMADD231PS  Z9, Z8, Z1
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z4, Z3
+	MOVQ         56(SI), R12
+	VMOVUPS      (R12)(BX*1), Z4
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z4, Z5, Z3
+	MOVQ         64(SI), R12
+	VMOVUPS      (R12)(BX*1), Z4
+	VFMADD231PS  Z4, Z8, Z2
+	VFMADD231PS  Z4, Z6, Z3
+	MOVQ         72(SI), R12
+	VMOVUPS      (R12)(BX*1), Z4
+	VFMADD231PS  Z4, Z7, Z3
+	MOVQ         80(SI), R12
+	VMOVUPS      (R12)(BX*1), Z4
+	VFMADD231PS  Z4, Z8, Z3
+	ADDQ         $0x58, SI
+	DECQ         R11
+	JNZ          group15x5Step2Row
+	VBROADCASTSS 80(AX), Z4
+	VBROADCASTSS 84(AX), Z5
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	VMOVUPS      Z0, (SI)
+	VMOVUPS      Z1, (DI)
+	VMOVUPS      Z2, (R10)
+	VMOVUPS      Z3, (R11)
+
+group1Next:
+	ADDQ R8, R9
+	CMPQ R9, DX
+	JLT  group1Loop
+	ADDQ $0x00000040, BX
+	JMP  group1
+
+group1End:
+	MOVQ  72(AX), SI
+	MOVQ  BX, DI
+	SHRQ  $0x02, DI
+	SUBQ  DI, SI
+	TESTQ SI, SI
+	JZ    groupDone
+	MOVQ  $-1, DI
+	BZHIQ SI, DI, DI
+	KMOVW DI, K1
+	LEAQ  (SP), R9
+
+groupRestLoop:
+	LEAQ    16(R9), SI
+	MOVQ    8(R9), DI
+	MOVQ    (R9), R10
+	CMPQ    R10, $0x01
+	JEQ     groupRest3x3Step1
+	CMPQ    R10, $0x02
+	JEQ     groupRest3x3Step2
+	CMPQ    R10, $0x03
+	JEQ     groupRest5x5Step1
+	CMPQ    R10, $0x04
+	JEQ     groupRest5x5Step2
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    CX, R11
+	JMP     groupRestTapTest
+
+groupRestTap:
+	ADDQ        48(AX), R10
+	VMOVUPS     (R10), Z4
+	MOVQ        (SI), R12
+	VMOVUPS.Z   (R12)(BX*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z0
+	MOVQ        8(SI), R12
+	VMOVUPS.Z   (R12)(BX*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z1
+	MOVQ        16(SI), R12
+	VMOVUPS.Z   (R12)(BX*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z2
+	MOVQ        24(SI), R12
+	VMOVUPS.Z   (R12)(BX*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z3
+	ADDQ        $0x20, SI
+	DECQ        R11
+
+groupRestTapTest:
+	TESTQ        R11, R11
+	JNZ          groupRestTap
+	VBROADCASTSS 80(AX), Z4
+	VBROADCASTSS 84(AX), Z5
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	MOVQ         72(AX), R12
+	MOVQ         BX, R13
+	SHRQ         $0x02, R13
+	SUBQ         R13, R12
+	VMOVUPS      Z0, K1, (SI)
+	VMOVUPS      Z1, K1, (DI)
+	VMOVUPS      Z2, K1, (R10)
+	VMOVUPS      Z3, K1, (R11)
+	JMP          groupRestNext
+
+groupRest3x3Step1:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    $0x00000003, R11
+
+groupRest3x3Step1Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z4
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z5
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z6
+	MOVQ         (SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z7
+	VFMADD231PS  Z7, Z4, Z0
+	MOVQ         8(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z7
+	VFMADD231PS  Z7, Z5, Z0
+	VFMADD231PS  Z7, Z4, Z1
+	MOVQ         16(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VFMADD231PS  Z7, Z5, Z1
+	VFMADD231PS  Z7, Z4, Z2
+	MOVQ         24(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z7
+	VFMADD231PS  Z7, Z6, Z1
+	VFMADD231PS  Z7, Z5, Z2
+	VFMADD231PS  Z7, Z4, Z3
+	MOVQ         32(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z4
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z4, Z5, Z3
+	MOVQ         40(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z4
+	VFMADD231PS  Z4, Z6, Z3
+	ADDQ         $0x30, SI
+	DECQ         R11
+	JNZ          groupRest3x3Step1Row
+	VBROADCASTSS 80(AX), Z4
+	VBROADCASTSS 84(AX), Z5
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	MOVQ         72(AX), R12
+	MOVQ         BX, R13
+	SHRQ         $0x02, R13
+	SUBQ         R13, R12
+	VMOVUPS      Z0, K1, (SI)
+	VMOVUPS      Z1, K1, (DI)
+	VMOVUPS      Z2, K1, (R10)
+	VMOVUPS      Z3, K1, (R11)
+	JMP          groupRestNext
+
+groupRest3x3Step2:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    $0x00000003, R11
+
+groupRest3x3Step2Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z4
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z5
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z6
+	MOVQ         (SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z7
+	VFMADD231PS  Z7, Z4, Z0
+	MOVQ         8(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z7
+	VFMADD231PS  Z7, Z5, Z0
+	MOVQ         16(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VFMADD231PS  Z7, Z4, Z1
+	MOVQ         24(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z7
+	VFMADD231PS  Z7, Z5, Z1
+	MOVQ         32(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z7
+	VFMADD231PS  Z7, Z6, Z1
+	VFMADD231PS  Z7, Z4, Z2
+	MOVQ         40(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z7
+	VFMADD231PS  Z7, Z5, Z2
+	MOVQ         48(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VFMADD231PS  Z7, Z4, Z3
+	MOVQ         56(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z4
+	VFMADD231PS  Z4, Z5, Z3
+	MOVQ         64(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z4
+	VFMADD231PS  Z4, Z6, Z3
+	ADDQ         $0x48, SI
+	DECQ         R11
+	JNZ          groupRest3x3Step2Row
+	VBROADCASTSS 80(AX), Z4
+	VBROADCASTSS 84(AX), Z5
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	MOVQ         72(AX), R12
+	MOVQ         BX, R13
+	SHRQ         $0x02, R13
+	SUBQ         R13, R12
+	VMOVUPS      Z0, K1, (SI)
+	VMOVUPS      Z1, K1, (DI)
+	VMOVUPS      Z2, K1, (R10)
+	VMOVUPS      Z3, K1, (R11)
+	JMP          groupRestNext
+
+groupRest5x5Step1:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    $0x00000005, R11
+
+groupRest5x5Step1Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z4
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z5
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z6
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z7
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z8
+	MOVQ         (SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z9
+	VFMADD231PS  Z9, Z4, Z0
+	MOVQ         8(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z9
+	VFMADD231PS  Z9, Z5, Z0
+	VFMADD231PS  Z9, Z4, Z1
+	MOVQ         16(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z5, Z1
+	VFMADD231PS  Z9, Z4, Z2
+	MOVQ         24(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z9
+	VFMADD231PS  Z9, Z7, Z0
+	VFMADD231PS  Z9, Z6, Z1
+	VFMADD231PS  Z9, Z5, Z2
+	VFMADD231PS  Z9, Z4, Z3
+	MOVQ         32(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z4
+	VFMADD231PS  Z4, Z8, Z0
+	VFMADD231PS  Z4, Z7, Z1
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z4, Z5, Z3
+	MOVQ         40(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z4
+	VFMADD231PS  Z4, Z8, Z1
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z4, Z6, Z3
+	MOVQ         48(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z4
+	VFMADD231PS  Z4, Z8, Z2
+	VFMADD231PS  Z4, Z7, Z3
+	MOVQ         56(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z4
+	VFMADD231PS  Z4, Z8, Z3
+	ADDQ         $0x40, SI
+	DECQ         R11
+	JNZ          groupRest5x5Step1Row
+	VBROADCASTSS 80(AX), Z4
+	VBROADCASTSS 84(AX), Z5
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	MOVQ         72(AX), R12
+	MOVQ         BX, R13
+	SHRQ         $0x02, R13
+	SUBQ         R13, R12
+	VMOVUPS      Z0, K1, (SI)
+	VMOVUPS      Z1, K1, (DI)
+	VMOVUPS      Z2, K1, (R10)
+	VMOVUPS      Z3, K1, (R11)
+	JMP          groupRestNext
+
+groupRest5x5Step2:
+	MOVQ    24(AX), R10
+	ADDQ    BX, R10
+	VMOVUPS (R10), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    $0x00000005, R11
+
+groupRest5x5Step2Row:
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z4
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z5
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z6
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z7
+	ADDQ         48(AX), R10
+	VMOVUPS      (R10), Z8
+	MOVQ         (SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z9
+	VFMADD231PS  Z9, Z4, Z0
+	MOVQ         8(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z9
+	VFMADD231PS  Z9, Z5, Z0
+	MOVQ         16(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z4, Z1
+	MOVQ         24(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z9
+	VFMADD231PS  Z9, Z7, Z0
+	VFMADD231PS  Z9, Z5, Z1
+	MOVQ         32(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VFMADD231PS  Z9, Z6, Z1
+	VFMADD231PS  Z9, Z4, Z2
+	MOVQ         40(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VFMADD231PS  Z9, Z5, Z2
+	MOVQ         48(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z9
+	VFMADD231PS  Z9, Z8, Z1
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z4, Z3
+	MOVQ         56(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z4
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z4, Z5, Z3
+	MOVQ         64(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z4
+	VFMADD231PS  Z4, Z8, Z2
+	VFMADD231PS  Z4, Z6, Z3
+	MOVQ         72(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z4
+	VFMADD231PS  Z4, Z7, Z3
+	MOVQ         80(SI), R12
+	VMOVUPS.Z    (R12)(BX*1), K1, Z4
+	VFMADD231PS  Z4, Z8, Z3
+	ADDQ         $0x58, SI
+	DECQ         R11
+	JNZ          groupRest5x5Step2Row
+	VBROADCASTSS 80(AX), Z4
+	VBROADCASTSS 84(AX), Z5
+	LEAQ         (DI)(BX*1), SI
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	MOVQ         SI, DI
+	ADDQ         40(AX), DI
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	MOVQ         DI, R10
+	ADDQ         40(AX), R10
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	MOVQ         R10, R11
+	ADDQ         40(AX), R11
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	MOVQ         72(AX), R12
+	MOVQ         BX, R13
+	SHRQ         $0x02, R13
+	SUBQ         R13, R12
+	VMOVUPS      Z0, K1, (SI)
+	VMOVUPS      Z1, K1, (DI)
+	VMOVUPS      Z2, K1, (R10)
+	VMOVUPS      Z3, K1, (R11)
+
+groupRestNext:
+	ADDQ R8, R9
+	CMPQ R9, DX
+	JLT  groupRestLoop
+
+groupDone:
+	MOVQ  4096(SP), BX
+	MOVQ  4104(SP), SI
+	MOVQ  4112(SP), DI
+	TESTQ DI, DI
+	JNZ   strip
 	VZEROUPPER
 	RET
+
+singles:
+	MOVQ (AX), DX
+	XORQ BX, BX
+
+single2:
+	MOVQ 72(AX), SI
+	MOVQ BX, DI
+	SHRQ $0x02, DI
+	SUBQ DI, SI
+	CMPQ SI, $0x20
+	JLT  single2End
+	MOVQ 16(AX), SI
+	MOVQ 32(AX), DI
+	MOVQ 56(AX), R8
+	JMP  single2Test
+
+single2Pixel:
+	MOVQ    24(AX), R9
+	ADDQ    BX, R9
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	MOVQ    CX, R10
+	JMP     single2TapTest
+
+single2Tap:
+	ADDQ        48(AX), R9
+	VMOVUPS     (R9), Z2
+	VMOVUPS     64(R9), Z3
+	MOVLQSX     (SI), R11
+	TESTQ       R11, R11
+	LEAQ        (DX)(R11*1), R11
+	CMOVQLT     8(AX), R11
+	VFMADD231PS (R11)(BX*1), Z2, Z0
+	VFMADD231PS 64(R11)(BX*1), Z3, Z1
+	ADDQ        $0x04, SI
+	DECQ        R10
+
+single2TapTest:
+	TESTQ        R10, R10
+	JNZ          single2Tap
+	VBROADCASTSS 80(AX), Z2
+	VBROADCASTSS 84(AX), Z3
+	LEAQ         (DI)(BX*1), R9
+	VMAXPS       Z0, Z2, Z0
+	VMINPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z2, Z1
+	VMINPS       Z1, Z3, Z1
+	VMOVUPS      Z0, (R9)
+	VMOVUPS      Z1, 64(R9)
+	ADDQ         40(AX), DI
+	DECQ         R8
+
+single2Test:
+	TESTQ R8, R8
+	JNZ   single2Pixel
+	ADDQ  $0x00000080, BX
+	JMP   single2
+
+single2End:
+single1:
+	MOVQ 72(AX), SI
+	MOVQ BX, DI
+	SHRQ $0x02, DI
+	SUBQ DI, SI
+	CMPQ SI, $0x10
+	JLT  single1End
+	MOVQ 16(AX), SI
+	MOVQ 32(AX), DI
+	MOVQ 56(AX), R8
+	JMP  single1Test
+
+single1Pixel:
+	MOVQ    24(AX), R9
+	ADDQ    BX, R9
+	VMOVUPS (R9), Z0
+	MOVQ    CX, R10
+	JMP     single1TapTest
+
+single1Tap:
+	ADDQ        48(AX), R9
+	VMOVUPS     (R9), Z1
+	MOVLQSX     (SI), R11
+	TESTQ       R11, R11
+	LEAQ        (DX)(R11*1), R11
+	CMOVQLT     8(AX), R11
+	VFMADD231PS (R11)(BX*1), Z1, Z0
+	ADDQ        $0x04, SI
+	DECQ        R10
+
+single1TapTest:
+	TESTQ        R10, R10
+	JNZ          single1Tap
+	VBROADCASTSS 80(AX), Z1
+	VBROADCASTSS 84(AX), Z2
+	LEAQ         (DI)(BX*1), R9
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+	VMOVUPS      Z0, (R9)
+	ADDQ         40(AX), DI
+	DECQ         R8
+
+single1Test:
+	TESTQ R8, R8
+	JNZ   single1Pixel
+	ADDQ  $0x00000040, BX
+	JMP   single1
+
+single1End:
+	MOVQ  72(AX), SI
+	MOVQ  BX, DI
+	SHRQ  $0x02, DI
+	SUBQ  DI, SI
+	TESTQ SI, SI
+	JZ    singleDone
+	MOVQ  $-1, DI
+	BZHIQ SI, DI, DI
+	KMOVW DI, K1
+	MOVQ  16(AX), SI
+	MOVQ  32(AX), DI
+	MOVQ  56(AX), R8
+	JMP   singleRestTest
+
+singleRestPixel:
+	MOVQ    24(AX), R9
+	ADDQ    BX, R9
+	VMOVUPS (R9), Z0
+	MOVQ    CX, R10
+	JMP     singleRestTapTest
+
+singleRestTap:
+	ADDQ        48(AX), R9
+	VMOVUPS     (R9), Z1
+	MOVLQSX     (SI), R11
+	TESTQ       R11, R11
+	LEAQ        (DX)(R11*1), R11
+	CMOVQLT     8(AX), R11
+	VMOVUPS.Z   (R11)(BX*1), K1, Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        $0x04, SI
+	DECQ        R10
+
+singleRestTapTest:
+	TESTQ        R10, R10
+	JNZ          singleRestTap
+	VBROADCASTSS 80(AX), Z1
+	VBROADCASTSS 84(AX), Z2
+	LEAQ         (DI)(BX*1), R9
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+	MOVQ         72(AX), R10
+	MOVQ         BX, R11
+	SHRQ         $0x02, R11
+	SUBQ         R11, R10
+	VMOVUPS      Z0, K1, (R9)
+	ADDQ         40(AX), DI
+	DECQ         R8
+
+singleRestTest:
+	TESTQ R8, R8
+	JNZ   singleRestPixel
+
+singleDone:
+	VZEROUPPER
+	RET
+
+DATA lastColumns3x3Step1<>+0(SB)/4, $0x00000000
+DATA lastColumns3x3Step1<>+4(SB)/4, $0x00000000
+DATA lastColumns3x3Step1<>+8(SB)/4, $0xffffffff
+DATA lastColumns3x3Step1<>+12(SB)/4, $0x00000000
+DATA lastColumns3x3Step1<>+16(SB)/4, $0x00000000
+DATA lastColumns3x3Step1<>+20(SB)/4, $0xffffffff
+DATA lastColumns3x3Step1<>+24(SB)/4, $0x00000000
+DATA lastColumns3x3Step1<>+28(SB)/4, $0x00000000
+DATA lastColumns3x3Step1<>+32(SB)/4, $0xffffffff
+DATA lastColumns3x3Step1<>+36(SB)/4, $0x00000000
+GLOBL lastColumns3x3Step1<>(SB), RODATA|NOPTR, $40
+
+DATA lastColumns3x3Step2<>+0(SB)/4, $0x00000000
+DATA lastColumns3x3Step2<>+4(SB)/4, $0xffffffff
+DATA lastColumns3x3Step2<>+8(SB)/4, $0xffffffff
+DATA lastColumns3x3Step2<>+12(SB)/4, $0x00000000
+DATA lastColumns3x3Step2<>+16(SB)/4, $0xffffffff
+DATA lastColumns3x3Step2<>+20(SB)/4, $0xffffffff
+DATA lastColumns3x3Step2<>+24(SB)/4, $0x00000000
+DATA lastColumns3x3Step2<>+28(SB)/4, $0xffffffff
+DATA lastColumns3x3Step2<>+32(SB)/4, $0xffffffff
+DATA lastColumns3x3Step2<>+36(SB)/4, $0x00000000
+GLOBL lastColumns3x3Step2<>(SB), RODATA|NOPTR, $40
+
+DATA lastColumns5x5Step1<>+0(SB)/4, $0x00000000
+DATA lastColumns5x5Step1<>+4(SB)/4, $0x00000000
+DATA lastColumns5x5Step1<>+8(SB)/4, $0x00000000
+DATA lastColumns5x5Step1<>+12(SB)/4, $0x00000000
+DATA lastColumns5x5Step1<>+16(SB)/4, $0xffffffff
+DATA lastColumns5x5Step1<>+20(SB)/4, $0x00000000
+DATA lastColumns5x5Step1<>+24(SB)/4, $0x00000000
+DATA lastColumns5x5Step1<>+28(SB)/4, $0x00000000
+DATA lastColumns5x5Step1<>+32(SB)/4, $0x00000000
+DATA lastColumns5x5Step1<>+36(SB)/4, $0xffffffff
+DATA lastColumns5x5Step1<>+40(SB)/4, $0x00000000
+DATA lastColumns5x5Step1<>+44(SB)/4, $0x00000000
+GLOBL lastColumns5x5Step1<>(SB), RODATA|NOPTR, $48
+
+DATA lastColumns5x5Step2<>+0(SB)/4, $0x00000000
+DATA lastColumns5x5Step2<>+4(SB)/4, $0x00000000
+DATA lastColumns5x5Step2<>+8(SB)/4, $0x00000000
+DATA lastColumns5x5Step2<>+12(SB)/4, $0xffffffff
+DATA lastColumns5x5Step2<>+16(SB)/4, $0xffffffff
+DATA lastColumns5x5Step2<>+20(SB)/4, $0x00000000
+DATA lastColumns5x5Step2<>+24(SB)/4, $0x00000000
+DATA lastColumns5x5Step2<>+28(SB)/4, $0x00000000
+DATA lastColumns5x5Step2<>+32(SB)/4, $0xffffffff
+DATA lastColumns5x5Step2<>+36(SB)/4, $0xffffffff
+DATA lastColumns5x5Step2<>+40(SB)/4, $0x00000000
+DATA lastColumns5x5Step2<>+44(SB)/4, $0x00000000
+GLOBL lastColumns5x5Step2<>(SB), RODATA|NOPTR, $48
 
 // func f32MaxPoolAVX512(a *poolF32)
 // Requires: AVX, AVX512F, BMI2
