@@ -9,14 +9,14 @@ import (
 	"github.com/edgecam/edgecam/internal/tensor"
 )
 
-// Compile makes the lowered form of a portable graph in one go: Bind,
+// Compile makes the lowered form of a portable graph in one go: Bind, Widen,
 // Simplify, Lower.
 func Compile(g *graph.Graph, o Options) (*graph.Graph, error) {
 	bound, err := Bind(g, o)
 	if err != nil {
 		return nil, err
 	}
-	simple, err := Simplify(bound)
+	simple, err := Simplify(Widen(bound))
 	if err != nil {
 		return nil, err
 	}
