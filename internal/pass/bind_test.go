@@ -395,3 +395,11 @@ func TestMissingValues(t *testing.T) {
 		t.Errorf("an output that nothing computes: got %v", err)
 	}
 }
+
+// A graph that no decoder makes does not take the process down.
+func TestCompileRecovers(t *testing.T) {
+	_, err := pass.Compile(&graph.Graph{Outputs: []*graph.Value{nil}}, pass.Options{})
+	if err == nil || !strings.Contains(err.Error(), "internal error while compiling") {
+		t.Errorf("an output that is nil: got %v", err)
+	}
+}

@@ -2,6 +2,7 @@ package pass
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 
 	"github.com/edgecam/edgecam/internal/graph"
@@ -10,8 +11,9 @@ import (
 )
 
 // Compile makes the lowered form of a portable graph in one go: Bind, Widen,
-// Simplify, Lower.
-func Compile(g *graph.Graph, o Options) (*graph.Graph, error) {
+// Simplify, Lower. It never panics.
+func Compile(g *graph.Graph, o Options) (out *graph.Graph, err error) {
+	defer recovered(&err)
 	bound, err := Bind(g, o)
 	if err != nil {
 		return nil, err
@@ -21,6 +23,16 @@ func Compile(g *graph.Graph, o Options) (*graph.Graph, error) {
 		return nil, err
 	}
 	return Lower(simple)
+}
+
+// recovered turns a panic into an error: no panic of an operator or a rule may
+// leave the package.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		buf := make([]byte, 2048)
+		buf = buf[:runtime.Stack(buf, false)]
+		*err = fmt.Errorf("internal error while compiling: %v (please report it with the model)\n%s", r, buf)
+	}
 }
 
 // nhwc is the order of channels-last axes in terms of ONNX's.
