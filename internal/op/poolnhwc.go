@@ -190,13 +190,23 @@ func (p *GlobalPoolNHWC) Prepare(env *Env) ([]Step, error) {
 	if p.Max {
 		fold, name = k.F32Binary[kernels.Max], "global maxpool"
 	}
-	run := func(_, tile int) {
+	// Sums of sums round less than one long sum does.
+	const part = 64
+	scratch := env.Scratch(block * 4)
+	run := func(worker, tile int) {
 		b, c0 := tile/blocks, tile%blocks*block
 		w := min(block, c-c0)
-		acc := floats(y, b*out+c0, w)
-		copy(acc, floats(x, b*hw*in+c0, w))
-		for i := 1; i < hw; i++ {
-			fold(acc, acc, floats(x, (b*hw+i)*in+c0, w))
+		acc, some := floats(y, b*out+c0, w), bytesF32(scratch.For(worker))[:w]
+		for i := 0; i < hw; i += part {
+			copy(some, floats(x, (b*hw+i)*in+c0, w))
+			for j := i + 1; j < min(i+part, hw); j++ {
+				fold(some, some, floats(x, (b*hw+j)*in+c0, w))
+			}
+			if i == 0 {
+				copy(acc, some)
+			} else {
+				fold(acc, acc, some)
+			}
 		}
 		if !p.Max {
 			k.F32BinaryScalar[kernels.Mul](acc, acc, 1/float32(hw))
