@@ -52,6 +52,32 @@ func BenchmarkF32Gemm(b *testing.B) {
 	}
 }
 
+// BenchmarkF32GemmColumns is a product of 48 rows and some columns, packed as
+// the operators pack it.
+func BenchmarkF32GemmColumns(b *testing.B) {
+	const m, k = 48, 64
+	for _, n := range []int{1, 2, 4, 12, 20, 24, 85} {
+		for _, s := range kernels.Available() {
+			b.Run(fmt.Sprintf("rung=%s/n=%d", s.Name, n), func(b *testing.B) {
+				a := gemmArgs(s, k, 1)
+				data, c := ones(m*k), ones(m*n)
+				panels := ones((n + s.F32NR - 1) / s.F32NR * (k + 1) * s.F32NR)
+				a.CStride = 4 * n
+				for b.Loop() {
+					for j := 0; j < n; j += s.F32NR {
+						a.N, a.W = min(s.F32NR, n-j), ptr(panels[j*(k+1):])
+						for i := 0; i < m; i += s.F32MR {
+							a.M, a.A, a.C = min(s.F32MR, m-i), ptr(data[i*k:]), ptr(c[i*n+j:])
+							s.F32Gemm(a)
+						}
+					}
+				}
+				flops(b, 2*m*n*k)
+			})
+		}
+	}
+}
+
 func BenchmarkF32Igemm(b *testing.B) {
 	for _, k := range []int{3, 24, 64} {
 		for _, s := range kernels.Available() {
