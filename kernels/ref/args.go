@@ -38,7 +38,8 @@ type GemmF32 struct {
 // where In(p,t) starts at In + Offsets[p·Taps+t] bytes, or at Zero where that
 // offset is negative. Row 0 of W is the bias. Rows of W are WStride bytes
 // apart and padded with zeros to a multiple of 16 channels; no other row may
-// be read beyond its C channels.
+// be read beyond its C channels. Out and the input do not overlap: a kernel may
+// compute a pixel twice.
 type DwconvF32 struct {
 	In        unsafe.Pointer
 	Zero      unsafe.Pointer // at least C zeros
