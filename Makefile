@@ -11,6 +11,7 @@ GOFILES  = $(shell git ls-files -co --exclude-standard '*.go')
 ASMSUM   = git ls-files -co --exclude-standard -z kernels | xargs -0 sha256sum
 TARGETS := linux/amd64 linux/arm64 linux/arm darwin/arm64 windows/amd64
 PYTHON  ?= python3
+FUZZTIME ?= 1m
 # Without these tags no GoCV after 0.32 compiles against OpenCV 4.6.
 TAGS    := gocv,gocv_specific_modules,gocv_videoio
 # The version of OpenCV, or nothing; WHYNOT says why. Libraries that are not used are not linked.
@@ -63,7 +64,8 @@ test-avx512:
 race:
 	@if command -v gcc >/dev/null; then EDGECAM_ASSETS=none CGO_ENABLED=1 $(GO) test -race -short $(RACE); else echo "race detector skipped: it needs gcc (apt-get install gcc libc6-dev)"; fi
 fuzz:
-	$(GO) test -run '^$$' -fuzz FuzzDecode -fuzztime 1m ./internal/onnx
+	@grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z]+' -H . | sed -E 's,/[^/]*:func , ,' | while read -r dir name; do \
+		echo "$$dir $$name"; $(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$dir || exit 1; done
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 $(HOT)
 lint:

@@ -130,7 +130,7 @@ func (j *job) abandon() {
 	if j.unwait != nil {
 		j.unwait()
 	}
-	j.in.Close() //nolint:errcheck // there is another error to tell
+	j.in.Close() // there is another error to tell
 }
 
 // end closes the source, prints the summary and gives the error that ended the

@@ -60,10 +60,9 @@ func (p *printer) put(f *camera.Frame, inference time.Duration, r finding) error
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	switch {
-	case p.done == 0:
+	if p.done == 0 {
 		p.pace = inference
-	default:
+	} else {
 		p.pace += (now.Sub(p.last) - p.pace) / time.Duration(min(p.done, 10))
 	}
 	p.last = now

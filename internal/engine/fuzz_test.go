@@ -29,7 +29,7 @@ func survive(t optest.Test, g *graph.Graph) error {
 	t.Helper()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	err, panicked := attempt(g)
+	panicked, err := attempt(g)
 	runtime.ReadMemStats(&after)
 	if panicked != "" {
 		t.Fatalf("%s\n%s", panicked, text(g))
@@ -40,8 +40,8 @@ func survive(t optest.Test, g *graph.Graph) error {
 	return err
 }
 
-// attempt returns the error of a graph, and the text of a panic.
-func attempt(g *graph.Graph) (err error, panicked string) {
+// attempt returns the text of a panic of a graph, and its error.
+func attempt(g *graph.Graph) (panicked string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			buf := make([]byte, 4096)
@@ -52,11 +52,11 @@ func attempt(g *graph.Graph) (err error, panicked string) {
 	}()
 	lowered, err := pass.Compile(g, pass.Options{Limit: wildConstant})
 	if err != nil || engine.MACs(lowered) > wildMACs {
-		return err, ""
+		return "", err
 	}
 	s, err := engine.New(lowered, engine.Options{MemoryLimit: wildArena, Threads: 1})
 	if err != nil {
-		return err, ""
+		return "", err
 	}
 	for _, seed := range []uint64{0, 3} { // 3 is that of optest.Agree
 		optest.Fill(s, seed)
@@ -65,7 +65,7 @@ func attempt(g *graph.Graph) (err error, panicked string) {
 		}
 	}
 	s.Profile()
-	return err, ""
+	return "", err
 }
 
 // text prints a portable graph.

@@ -65,7 +65,7 @@ func (l *lowerer) groupNorm(n *graph.Node, o *op.InstanceNorm) (bool, error) {
 			return false, err
 		}
 		if o.PerGroup {
-			in[i] = perChannelOf(in[i], channels, func(from string, t *tensor.Tensor) *graph.Value { return graph.NewConst(from, t) })
+			in[i] = perChannelOf(in[i], channels, graph.NewConst)
 		}
 	}
 	g := &op.GroupNormNHWC{Epsilon: o.Epsilon, Groups: o.Groups}

@@ -44,8 +44,8 @@ func TestDrawMask(t *testing.T) {
 	// What sticks out is left out.
 	img := gray(image.Rect(0, 0, 4, 2))
 	DrawMask(img, m)
-	clear := color.RGBA{100, 100, 100, 255}
-	if img.RGBAAt(3, 1) != half(Colour(1)) || img.RGBAAt(2, 1) != clear || img.RGBAAt(3, 0) != clear {
+	untouched := color.RGBA{100, 100, 100, 255}
+	if img.RGBAAt(3, 1) != half(Colour(1)) || img.RGBAAt(2, 1) != untouched || img.RGBAAt(3, 0) != untouched {
 		t.Error("cut wrongly")
 	}
 	DrawMask(img, &Mask{Rect: image.Rect(-5, -5, -2, -2), Pix: make([]uint8, 9)})

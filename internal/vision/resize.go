@@ -79,16 +79,16 @@ func (r *Resizer) Start(f *camera.Frame, dstW, dstH int) {
 
 // columns makes sure that left and right are read side by side, and says where.
 func (r *Resizer) columns(left, right int) uint32 {
-	c, a, b := r.src.cols, int32(left), int32(right)
-	n := len(c)
+	c, a, b := &r.src.cols, int32(left), int32(right)
+	n := len(*c)
 	switch {
-	case n >= 2 && c[n-2] == a && c[n-1] == b:
+	case n >= 2 && (*c)[n-2] == a && (*c)[n-1] == b:
 		return uint32(n - 2)
-	case n >= 1 && c[n-1] == a:
-		r.src.cols = append(c, b)
+	case n >= 1 && (*c)[n-1] == a:
+		*c = append(*c, b)
 		return uint32(n - 1)
 	}
-	r.src.cols = append(c, a, b)
+	*c = append(*c, a, b)
 	return uint32(n)
 }
 
