@@ -82,6 +82,21 @@ func TestExitCodes(t *testing.T) {
 		{"model unsupported", "bench -m " + assets + "unsupported.onnx", 4, "Defenestrate"},
 		{"output is the source", "detect -m " + squares + " -s " + picture + " -o " + picture, 2, "overwritten"},
 		{"output is a video of another kind", "detect -m " + squares + " -s " + picture + " -o out.mp4", 2, ".avi"},
+		{"video into no folder", "detect -m " + squares + " -s " + picture + " -o " + out + "/none/out.avi", 2, "make it first"},
+		{"classify without model", "classify -s " + picture, 2, "pass -m"},
+		{"classify without source", "classify -m " + squares, 2, "pass -s"},
+		{"classify top 0", "classify -m " + squares + " -s " + picture + " --top 0", 2, "1 or more"},
+		{"classify with a detector", "classify -m " + squares + " -s " + picture, 2, "is for edgecam detect"},
+		{"classify labels missing", "classify -m " + tasks + "colours.onnx --preset imagenet -s " + picture + " --labels none.txt", 2, "none.txt"},
+		{"classify source missing", "classify -m " + tasks + "colours.onnx --preset imagenet -s none.jpg", 3, "not found"},
+		{"classify not an image", "classify -m " + tasks + "colours.onnx --preset imagenet -s " + garbage, 1, "no image"},
+		{"segment without source", "segment -m " + squares, 2, "pass -s"},
+		{"segment not recognised", "segment -m " + tasks + "halves.onnx -s " + picture, 2, "name one of"},
+		{"segment mask as JPEG", "segment -m " + tasks + "halves.onnx --preset segment -s " + picture + " -o " + out + "/mask.jpg", 2, ".png"},
+		{"segment masks as video", "segment -m " + tasks + "halves.onnx --preset segment -s " + picture + " -o " + out + "/mask.avi", 2, ".png"},
+		{"segment overlay into nothing", "segment --overlay -m " + squares + " -s " + picture, 2, "give -o"},
+		{"segment camera missing", "segment -m " + tasks + "halves.onnx --preset segment -s 199", 3, "edgecam cameras"},
+		{"cameras argument", "cameras 0", 2, "unknown command"},
 		{"infer without folder", "infer -m " + tensors + " -i " + x, 2, "pass -o"},
 		{"input missing", "infer -m " + tensors + " -o " + out + "/a -i " + x, 2, `"shape" is missing`},
 		{"input of unknown name", "infer -m " + tensors + " -o " + out + "/a -i y=" + assets + "tensors_x.npy", 2, "it takes x float32[batch x 4], shape int64[2]"},
@@ -164,6 +179,9 @@ func TestInterrupted(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	for _, args := range [][]string{
 		{"detect", "-m", assets + "squares.onnx", "-s", assets + "squares.png"},
+		{"detect", "-m", assets + "squares.onnx", "-s", "rtsp://127.0.0.1:1/s"},
+		{"classify", "-m", tasks + "colours.onnx", "-s", assets + "squares.png", "--preset", "imagenet"},
+		{"segment", "-m", tasks + "halves.onnx", "-s", assets + "squares.png", "--preset", "segment"},
 		{"bench", "-m", assets + "squares.onnx"},
 	} {
 		if code := run(ctx, args, nil, &stdout, &stderr); code != exitInterrupted || !strings.Contains(stderr.String(), "interrupted") {

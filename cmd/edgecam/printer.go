@@ -130,10 +130,10 @@ func (p *printer) watch(l *camera.Live) (stop func()) {
 		tick := time.NewTicker(250 * time.Millisecond)
 		defer tick.Stop()
 		reconnects, lost := uint64(0), false
-		for {
+		for last := false; !last; {
 			select {
 			case <-quit:
-				return
+				last = true
 			case <-tick.C:
 			}
 			s := l.Stats()
@@ -176,7 +176,7 @@ func (p *printer) finish(read time.Duration, s sdk.FrameStats) {
 	}
 	if p.in.live != nil {
 		l := p.in.live.Stats()
-		p.o.note("%d frames came, %d were dropped for newer ones, %d were damaged, %d reconnections; a frame was %.0f ms old when its result was known, %.0f ms at most",
+		p.o.note("%d frames came, %d were dropped for newer ones, %d were damaged, %d reconnections; a frame was %.1f ms old when its result was known, %.1f ms at most",
 			l.Frames, l.Drops, l.Damaged, l.Reconnects, float64(p.age.Microseconds())/1e3/float64(p.done), float64(p.oldest.Microseconds())/1e3)
 	}
 }
