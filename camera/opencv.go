@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -43,7 +44,13 @@ func openCV(t target, o Options) (src Source, ok bool, err error) {
 		}
 		s, ok = capture(t, "v4l2", t.path, gocv.VideoCaptureV4L2, deviceParams(t))
 	case csiTarget:
-		if pipeline, known := csiPipeline(t, isJetson("/proc/device-tree/compatible")); known {
+		jetson := isJetson("/proc/device-tree/compatible")
+		plugin := "libcamera"
+		if jetson {
+			plugin = "nvarguscamerasrc"
+		}
+		pipeline, known := csiPipeline(t, jetson)
+		if known && has(gocv.VideoCaptureGstreamer) && havePlugins(plugin, "videoconvert*", "app") {
 			return openPipeline(t, o, pipeline)
 		}
 	}
@@ -76,9 +83,13 @@ func openVideo(t target) (Source, bool, error) {
 	return s, true, nil
 }
 
-// openStream asks an RTSP server for an answer before OpenCV does. OpenCV opens
-// one source at a time, so a server that hangs would hold up the others; one
-// that answers may take longer than that, until its first key frame.
+// opening is held while OpenCV's FFmpeg opens a stream, which it does one at a
+// time: waiting for another one is no fault of the server.
+var opening sync.Mutex
+
+// openStream asks an RTSP server for an answer before OpenCV does, so that one
+// that hangs does not hold up the others. One that answers may take longer than
+// that until its first key frame.
 func openStream(t target, o Options) (Source, bool, error) {
 	if !has(gocv.VideoCaptureFFmpeg) {
 		return nil, false, nil
@@ -94,12 +105,15 @@ func openStream(t target, o Options) (Source, bool, error) {
 		}
 		limit *= 5
 	}
+	opening.Lock()
 	start := time.Now()
 	s, ok := capture(t, "ffmpeg", t.uri, gocv.VideoCaptureFFmpeg, timeouts(limit, o.timeout()))
+	took := time.Since(start)
+	opening.Unlock()
 	switch {
 	case ok:
 		return live(t, o, s), true, nil
-	case time.Since(start) >= limit:
+	case took >= limit:
 		return nil, true, fmt.Errorf("camera: %s: opencv/ffmpeg: %w: no video within %v; a slower source needs a longer timeout", t.name, ErrLost, limit)
 	}
 	return explain(fmt.Errorf("camera: %s: opencv/ffmpeg: %w: the server gives no video; check the path, the user and the password", t.name, ErrNotFound))
@@ -112,6 +126,19 @@ func explain(otherwise error) (Source, bool, error) {
 		return nil, false, nil
 	}
 	return nil, true, otherwise
+}
+
+// havePlugins reports whether GStreamer has all plugins of these names, which
+// may be patterns. OpenCV would wait forever for a pipeline without its source.
+func havePlugins(names ...string) bool {
+	dirs := append(filepath.SplitList(os.Getenv("GST_PLUGIN_PATH")), "/usr/lib/*/gstreamer-1.0", "/usr/lib/gstreamer-1.0",
+		"/usr/local/lib/*/gstreamer-1.0", "/usr/local/lib/gstreamer-1.0")
+	return !slices.ContainsFunc(names, func(name string) bool {
+		return !slices.ContainsFunc(dirs, func(dir string) bool {
+			files, err := filepath.Glob(filepath.Join(dir, "libgst"+name+".so"))
+			return err == nil && len(files) > 0
+		})
+	})
 }
 
 // openPipeline gives up on a camera that does not start, which GStreamer waits

@@ -91,7 +91,7 @@ func listen(t *testing.T, handle func(conn net.Conn, done <-chan struct{})) stri
 		t.Fatal(err)
 	}
 	done := make(chan struct{})
-	t.Cleanup(func() { close(done); l.Close() })
+	t.Cleanup(func() { close(done); shut(t, l) })
 	go func() {
 		for {
 			conn, err := l.Accept()

@@ -19,6 +19,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
+	"gocv.io/x/gocv"
 )
 
 // within fails the test where f takes so long that something hangs.
@@ -269,7 +272,7 @@ func TestOpenCVStalled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Close()
+	shut(t, l)
 	if src, err := Open(fmt.Sprintf("rtsp://user:tiger@%s/s", l.Addr())); !errors.Is(err, ErrNotFound) || strings.Contains(err.Error(), "tiger") {
 		t.Errorf("nothing listens: %v, %v", src, err)
 	}
@@ -355,16 +358,44 @@ func TestCSIPipeline(t *testing.T) {
 	}
 }
 
+// needTestSource skips the test where GStreamer has no test picture.
+func needTestSource(t *testing.T) {
+	t.Helper()
+	if !has(gocv.VideoCaptureGstreamer) || !havePlugins("videotestsrc", "videoconvert*", "app") {
+		t.Skip("OpenCV without GStreamer, or GStreamer without gstreamer1.0-plugins-base")
+	}
+}
+
+// TestCSIWithoutPlugin leaves the camera to rpicam-vid where GStreamer does
+// not have libcamerasrc.
+func TestCSIWithoutPlugin(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("GST_PLUGIN_PATH", t.TempDir()+string(filepath.ListSeparator)+dir)
+	if havePlugins("edgecam-one") {
+		t.Error("a plugin that does not exist is found")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "libgstedgecam-one.so"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if !havePlugins("edgecam*") || havePlugins("edgecam-one", "edgecam-two") {
+		t.Error("of two plugins one exists, which is not what is found")
+	}
+	if havePlugins("libcamera") {
+		t.Skip("this GStreamer has libcamerasrc")
+	}
+	if src, ok, err := openCV(target{kind: csiTarget, name: "csi:0"}, Options{}); ok || err != nil {
+		t.Errorf("%v, %v, %v", src, ok, err)
+	}
+}
+
 // TestCSITemplate runs the template with a test picture in place of the camera.
 func TestCSITemplate(t *testing.T) {
+	needTestSource(t)
 	camera := target{kind: csiTarget, name: "csi:0", width: 320, height: 240, rate: 30}
 	text, _ := csiPipeline(camera, false)
 	src, ok, err := openPipeline(camera, Options{}, strings.Replace(text, "libcamerasrc", "videotestsrc num-buffers=5", 1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !ok {
-		t.Skip("OpenCV's GStreamer has no videotestsrc (gstreamer1.0-plugins-base)")
+	if err != nil || !ok {
+		t.Fatal(ok, err)
 	}
 	defer src.Close()
 	var f Frame
@@ -384,19 +415,16 @@ func TestCSITemplate(t *testing.T) {
 
 // TestCSIStalled is a camera that starts late, and one whose frames come late.
 func TestCSIStalled(t *testing.T) {
-	t.Parallel()
+	needTestSource(t)
+	before := goleak.IgnoreCurrent()
 	camera := target{kind: csiTarget, name: "csi:0"}
 	text, _ := csiPipeline(camera, false)
 	slow := strings.Replace(text, "libcamerasrc", "videotestsrc num-buffers=4 ! identity sleep-time=1500000", 1)
 	for timeout, read := range map[time.Duration]bool{100 * time.Millisecond: false, 1200 * time.Millisecond: true} {
 		within(t, 20*time.Second, func() {
 			src, ok, err := openPipeline(camera, Options{Timeout: timeout}, slow)
-			if !ok {
-				t.Log("OpenCV's GStreamer has no videotestsrc (gstreamer1.0-plugins-base)")
-				return
-			}
-			if read != (err == nil) {
-				t.Errorf("timeout %v: opening gives %v", timeout, err)
+			if !ok || read != (err == nil) {
+				t.Errorf("timeout %v: opening gives %v, %v", timeout, ok, err)
 			}
 			for err == nil {
 				err = src.Read(context.Background(), new(Frame))
@@ -409,4 +437,9 @@ func TestCSIStalled(t *testing.T) {
 			}
 		})
 	}
+	within(t, time.Minute, func() { // the camera that nobody waited for is closed once it has started
+		for goleak.Find(before) != nil {
+			time.Sleep(50 * time.Millisecond)
+		}
+	})
 }
