@@ -18,11 +18,13 @@ type SessionConfig struct {
 	// depend, such as the target size of a Resize. A session computes with
 	// these contents only.
 	Values map[string]*Tensor
-	// Threads is the number of workers, the caller included; 0 means the
-	// performance cores, at most GOMAXPROCS.
+	// Threads is the number of workers, the caller included, at most
+	// GOMAXPROCS; 0 means the performance cores, and under a CPU quota at most
+	// its whole processors. See CPUQuota.
 	Threads int
 	// NoSpin lets workers sleep between the steps of a run instead of
-	// spinning: slower and cooler.
+	// spinning: slower and cooler. Where Threads exceeds a CPU quota they
+	// always do.
 	NoSpin bool
 	// MemoryLimit bounds the session's memory for activations, and each
 	// folded constant, in bytes; 0 means 1 GiB.
@@ -140,3 +142,8 @@ func Kernels() (rung string, all []string, err error) {
 	}
 	return set.Name, all, nil
 }
+
+// CPUQuota returns how many processors the control group of this process lets
+// it use, a fraction of one for less, and 0 where there is no limit or it is not
+// known.
+func CPUQuota() float64 { return engine.Quota() }

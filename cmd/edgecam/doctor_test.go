@@ -35,6 +35,13 @@ func TestMachine(t *testing.T) {
 		m.getenv = func(name string) string { return map[string]string{"USER": "pi", "EDGECAM_KERNELS": "ref"}[name] }
 		return m
 	}
+	limited := func(quota float64) *machine {
+		m := fake(files())
+		if m.quota = quota; quota < 1 {
+			m.procs = 2
+		}
+		return m
+	}
 	for _, c := range []struct {
 		name   string
 		got    check
@@ -45,12 +52,9 @@ func TestMachine(t *testing.T) {
 		{"Pi's model", fake(files("proc/device-tree/model", "Raspberry Pi 5 Model B Rev 1.0\x00", "proc/cpuinfo", "Features\t: fp asimd asimddp")).processors(),
 			"ok", "Raspberry Pi 5 Model B Rev 1.0; asimd asimddp; 4 processors", ""},
 		{"PC's model", fake(files("proc/cpuinfo", "model name\t: Intel N100\nflags\t\t: fpu avx2 avx_vnni fma")).processors(), "ok", "Intel N100; avx2 avx_vnni fma;", ""},
-		{"quota, version 2", fake(files("proc/self/cgroup", "0::/a/b", "sys/fs/cgroup/a/cpu.max", "350000 100000", "sys/fs/cgroup/a/b/cpu.max", "max 100000")).processors(),
-			"ok", "a CPU quota of 3.5", ""},
-		{"quota, version 1", fake(files("proc/self/cgroup", "2:cpu,cpuacct:/x\n1:name=systemd:/", "sys/fs/cgroup/cpu/x/cpu.cfs_quota_us", "380000",
-			"sys/fs/cgroup/cpu/x/cpu.cfs_period_us", "100000", "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1", "sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000")).processors(),
-			"ok", "a CPU quota of 3.8", ""},
-		{"more threads than quota", fake(files("proc/self/cgroup", "0::/", "sys/fs/cgroup/cpu.max", "200000 100000")).processors(), "warn", "quota of 2:", "GOMAXPROCS"},
+		{"quota", limited(3.5).processors(), "ok", "a CPU quota of 3.5", ""},
+		{"more threads than quota", limited(2).processors(), "warn", "quota of 2:", "GOMAXPROCS"},
+		{"part of a processor", limited(0.5).processors(), "warn", "quota of 0.5", "rate"},
 		{"memory", fake(files("proc/meminfo", "MemTotal:  4000000 kB\nMemAvailable: 2048000 kB")).memory(), "ok", "2000 of 3906 MiB", ""},
 		{"little memory", fake(files("proc/meminfo", "MemTotal:  400000 kB\nMemAvailable: 102400 kB")).memory(), "warn", "100 of", "smaller model"},
 		{"cool", fake(files(zone+"temp", "48312", zone+"type", "cpu-thermal")).heat(), "ok", "48 °C (cpu-thermal)", ""},

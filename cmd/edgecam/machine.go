@@ -15,6 +15,7 @@ import (
 
 	"github.com/edgecam/edgecam/camera"
 	"github.com/edgecam/edgecam/internal/gpio"
+	"github.com/edgecam/edgecam/sdk"
 )
 
 // machine is what doctor looks at.
@@ -26,7 +27,8 @@ type machine struct {
 	names   func() ([]string, error) // of GPIO pins
 	groups  []int                    // of the user
 	isRoot  bool
-	procs   int // GOMAXPROCS
+	procs   int     // GOMAXPROCS
+	quota   float64 // of processors, 0 for no limit
 	buildBy string
 }
 
@@ -36,7 +38,7 @@ func thisMachine() *machine {
 		groups = nil
 	}
 	m := &machine{root: os.DirFS("/"), getenv: os.Getenv, look: exec.LookPath, list: camera.List, names: gpio.Pins,
-		groups: append(groups, os.Getgid()), isRoot: os.Getuid() == 0, procs: runtime.GOMAXPROCS(0)}
+		groups: append(groups, os.Getgid()), isRoot: os.Getuid() == 0, procs: runtime.GOMAXPROCS(0), quota: sdk.CPUQuota()}
 	if b, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range b.Settings {
 			if s.Key == "-tags" {
@@ -119,56 +121,16 @@ func (m *machine) processors() check {
 		features = []string{"none that kernels are written for"}
 	}
 	about := fmt.Sprintf("%s; %s; %d processors in use (GOMAXPROCS)", name, strings.Join(features, " "), m.procs)
-	quota := m.quota()
+	quota := m.quota
 	switch {
 	case quota == 0:
 		return ok("processor", "%s, no CPU quota", about)
 	case float64(m.procs) > max(2, quota+0.999): // Go rounds up, to 2 at least
 		return warn("processor", "unset GOMAXPROCS, so that it follows the quota", "%s, but a CPU quota of %.4g: threads will be stopped for parts of the time", about, quota)
 	case quota < 1:
-		return warn("processor", "give the container a whole CPU, or pass --threads 1", "%s, a CPU quota of %.4g: frames will stutter", about, quota)
+		return warn("processor", "give it a whole processor, or lower the camera's rate (?rate=5)", "%s, a CPU quota of %.4g: where frames take more they stutter", about, quota)
 	}
 	return ok("processor", "%s, a CPU quota of %.4g", about, quota)
-}
-
-// quota returns the CPUs that the program's control group may use, 0 for no
-// limit: the lowest of the groups above it too. Version 2 and version 1 are
-// read, mounted where systemd and container runtimes do.
-func (m *machine) quota() float64 {
-	least := 0.0
-	take := func(quota, period float64) {
-		if quota > 0 && period > 0 && (least == 0 || quota/period < least) {
-			least = quota / period
-		}
-	}
-	for line := range strings.Lines(m.text("proc/self/cgroup")) {
-		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(parts) != 3 {
-			continue
-		}
-		for dir := strings.Trim(parts[2], "/"); ; dir = dir[:max(0, strings.LastIndex(dir, "/"))] {
-			at := strings.Trim("sys/fs/cgroup/"+dir, "/")
-			if parts[0] == "0" {
-				limit, period, _ := strings.Cut(m.text(at+"/cpu.max"), " ")
-				q, errQ := strconv.ParseFloat(limit, 64)
-				p, errP := strconv.ParseFloat(period, 64)
-				if errQ == nil && errP == nil {
-					take(q, p)
-				}
-			} else if slices.Contains(strings.Split(parts[1], ","), "cpu") {
-				at = strings.Trim("sys/fs/cgroup/cpu/"+dir, "/")
-				q, okQ := m.number(at + "/cpu.cfs_quota_us")
-				p, okP := m.number(at + "/cpu.cfs_period_us")
-				if okQ && okP {
-					take(q, p)
-				}
-			}
-			if dir == "" {
-				break
-			}
-		}
-	}
-	return least
 }
 
 // memory tells what is free.

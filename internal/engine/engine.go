@@ -35,8 +35,8 @@ const DefaultMemoryLimit = 1 << 30
 
 // Options configures a session. The zero value works.
 type Options struct {
-	Threads     int          // workers, the caller included; 0: GOMAXPROCS, at most the performance cores
-	NoSpin      bool         // helpers sleep between steps instead of spinning: slower, cooler
+	Threads     int          // workers, the caller included, at most GOMAXPROCS; 0: the performance cores, at most the whole ones of a quota
+	NoSpin      bool         // helpers sleep between steps instead of spinning: slower, cooler; set by itself where Threads exceeds a quota
 	MemoryLimit int          // bytes of the arena; 0: DefaultMemoryLimit
 	Kernels     *kernels.Set // nil: kernels.Select
 	Profile     bool         // time every step
@@ -112,10 +112,7 @@ func New(g *graph.Graph, opt Options) (s *Session, err error) {
 			return nil, err
 		}
 	}
-	if opt.Threads <= 0 {
-		opt.Threads = min(runtime.GOMAXPROCS(0), performanceCores())
-	}
-	opt.Threads = min(opt.Threads, runtime.GOMAXPROCS(0))
+	opt.share(runtime.GOMAXPROCS(0), performanceCores(), Quota())
 	if opt.MemoryLimit <= 0 {
 		opt.MemoryLimit = DefaultMemoryLimit
 	}

@@ -1,0 +1,63 @@
+package engine
+
+import (
+	"testing"
+	"testing/fstest"
+)
+
+func TestQuota(t *testing.T) {
+	const two, one = "sys/fs/cgroup/", "sys/fs/cgroup/cpu/"
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+		want  float64
+	}{
+		{"no control groups", nil, 0},
+		{"version 2 without a limit", map[string]string{"proc/self/cgroup": "0::/\n", two + "cpu.max": "max 100000\n"}, 0},
+		{"version 2, of a container", map[string]string{"proc/self/cgroup": "0::/\n", two + "cpu.max": "150000 100000\n"}, 1.5},
+		{"version 2, lowest of the path", map[string]string{"proc/self/cgroup": "0::/system.slice/edgecam.service\n", two + "system.slice/cpu.max": "50000 100000\n",
+			two + "system.slice/edgecam.service/cpu.max": "200000 100000\n"}, 0.5},
+		{"version 1", map[string]string{"proc/self/cgroup": "3:memory:/x\n2:cpu,cpuacct:/docker/1\n0::/\n", one + "docker/1/cpu.cfs_quota_us": "380000\n",
+			one + "docker/1/cpu.cfs_period_us": "100000\n", one + "cpu.cfs_quota_us": "-1\n", one + "cpu.cfs_period_us": "100000\n"}, 3.8},
+		{"version 1 of other controllers", map[string]string{"proc/self/cgroup": "3:cpuset:/\n", one + "cpu.cfs_quota_us": "100000\n", one + "cpu.cfs_period_us": "100000\n"}, 0},
+		{"damaged", map[string]string{"proc/self/cgroup": "nonsense\n0::/\n", two + "cpu.max": "many\n"}, 0},
+	} {
+		root := fstest.MapFS{}
+		for name, text := range c.files {
+			root[name] = &fstest.MapFile{Data: []byte(text)}
+		}
+		if got := quota(root); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestShare(t *testing.T) {
+	for _, c := range []struct {
+		threads, procs, cores int
+		quota                 float64
+		want                  int
+		noSpin                bool
+	}{
+		{0, 8, 8, 0, 8, false},
+		{0, 8, 4, 0, 4, false}, // four of eight are fast
+		{0, 2, 8, 0, 2, false}, // GOMAXPROCS
+		{0, 4, 4, 3.8, 3, false},
+		{0, 2, 4, 1, 1, false}, // Go has two threads at least
+		{0, 2, 4, 0.5, 1, true},
+		{2, 2, 4, 0.5, 2, true}, // asked for
+		{3, 4, 4, 3, 3, false},
+		{3, 4, 4, 0, 3, false},
+		{9, 4, 4, 0, 4, false},
+	} {
+		o := Options{Threads: c.threads}
+		o.share(c.procs, c.cores, c.quota)
+		if o.Threads != c.want || o.NoSpin != c.noSpin {
+			t.Errorf("%+v: %d threads, NoSpin %v", c, o.Threads, o.NoSpin)
+		}
+	}
+	o := Options{NoSpin: true}
+	if o.share(4, 4, 0); !o.NoSpin {
+		t.Error("a session that shall not spin does")
+	}
+}
