@@ -54,7 +54,7 @@ test-arm64:
 	QEMU_CPUS="max cortex-a76 cortex-a72 a64fx" ./.ci/arm64 $(HOT)
 	QEMU_CPUS=max ./.ci/arm64 $$($(GO) list ./... | grep -v -e /kernels -e /internal/op$$ -e /internal/lint$$)
 test-gocv:
-	@if why=$$(./scripts/opencv); then set -x; $(CGO) $(GO) vet -tags $(TAGS),matprofile ./... && $(CGO) $(GO) test -tags $(TAGS),matprofile ./camera ./sdk; \
+	@if why=$$(./scripts/opencv); then set -x; $(CGO) $(GO) vet -tags $(TAGS),matprofile ./... && $(CGO) $(LINT) run --build-tags $(TAGS),matprofile ./camera ./sdk && $(CGO) $(GO) test -tags $(TAGS),matprofile ./camera ./sdk; \
 	else echo "tests of the GoCV edition left out: $$why"; fi
 test-gocv-arm64:
 	./.ci/gocv-arm64 $(SUITE)

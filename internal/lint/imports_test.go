@@ -23,9 +23,10 @@ type pkg struct {
 	Deps       []string
 }
 
-// platforms are those whose files together make up the project.
+// platforms are those whose files together make up the project; the GoCV
+// edition is listed without cgo, so its own imports are seen.
 var platforms = [][]string{
-	{"GOOS=linux", "GOARCH=amd64"}, {"GOOS=linux", "GOARCH=arm64"}, {"GOOS=linux", "GOARCH=arm"},
+	{"GOOS=linux", "GOARCH=amd64"}, {"GOOS=linux", "GOARCH=amd64", "GOFLAGS=-tags=gocv"}, {"GOOS=linux", "GOARCH=arm64"}, {"GOOS=linux", "GOARCH=arm"},
 	{"GOOS=darwin", "GOARCH=arm64"}, {"GOOS=windows", "GOARCH=amd64"},
 }
 
@@ -165,6 +166,7 @@ var sdkDeps = []string{
 	"golang.org/x/sys",
 	"google.golang.org/protobuf/encoding/protowire",
 	"google.golang.org/protobuf/internal",
+	"gocv.io/x/gocv", // with the tag gocv; it does not build without cgo
 }
 
 // sdkForbidden are packages of the standard library that would give every
