@@ -1,6 +1,12 @@
 package engine
 
 import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/fstest"
 )
@@ -60,4 +66,54 @@ func TestShare(t *testing.T) {
 	if o.share(4, 4, 0); !o.NoSpin {
 		t.Error("a session that shall not spin does")
 	}
+}
+
+// TestQuotaOfTheKernel starts itself in a control group that has half a
+// processor.
+func TestQuotaOfTheKernel(t *testing.T) {
+	const child = "EDGECAM_TEST_QUOTA"
+	if os.Getenv(child) != "" {
+		var o Options
+		o.share(runtime.GOMAXPROCS(0), runtime.NumCPU(), Quota())
+		fmt.Printf("quota %v, %d workers, %v\n", Quota(), o.Threads, runtime.GOMAXPROCS(0) <= 2)
+		return
+	}
+	dir, why := halfProcessor(t)
+	if why != nil {
+		t.Skipf("no control group can be made here: %v", why)
+	}
+	cmd := exec.Command("sh", "-c", `echo $$ > "$0" && exec "$1" -test.run '^TestQuotaOfTheKernel$'`, filepath.Join(dir, "cgroup.procs"), os.Args[0])
+	cmd.Env = append(os.Environ(), child+"=1", "GOMAXPROCS=")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "quota 0.5, 1 workers, true\n") {
+		t.Errorf("in a control group with half a processor: %v\n%s", err, out)
+	}
+}
+
+// halfProcessor makes a control group of version 1 or 2.
+func halfProcessor(t *testing.T) (dir string, err error) {
+	for parent, limits := range map[string]map[string]string{
+		"/sys/fs/cgroup/cpu": {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "50000"},
+		"/sys/fs/cgroup":     {"cpu.max": "50000 100000"},
+	} {
+		if _, err = os.Stat(filepath.Join(parent, "cgroup.procs")); err != nil {
+			continue
+		}
+		if dir, err = os.MkdirTemp(parent, "edgecam-test-"); err != nil {
+			continue
+		}
+		t.Cleanup(func() { os.Remove(dir) }) //nolint:errcheck // the kernel keeps a group that is in use
+		for name, value := range limits {
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, name), []byte(value), 0)
+			}
+		}
+		if err == nil {
+			return dir, nil
+		}
+	}
+	if err == nil {
+		err = os.ErrNotExist
+	}
+	return "", err
 }
