@@ -174,8 +174,8 @@ type Source interface {
 	Close() error
 }
 
-// Backend returns what src reads through: v4l2, http, ffmpeg, rpicam, opencv,
-// test, image or avi. It is "" for sources of other packages that do not say it
+// Backend returns what src reads through: v4l2, http, ffmpeg, rpicam, test,
+// image or avi; opencv/ffmpeg, opencv/v4l2 or opencv/gstreamer. It is "" for sources of other packages that do not say it
 // by a method of this name.
 func Backend(src Source) string {
 	if s, ok := src.(interface{ Backend() string }); ok {
