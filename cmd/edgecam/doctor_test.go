@@ -131,7 +131,7 @@ func TestCameras(t *testing.T) {
 	listing := func(args ...string) result {
 		var out, notes strings.Builder
 		c := newCameras(output{&out, &notes}, func() ([]camera.Device, error) { return devices, nil })
-		c.SetArgs(args)
+		c.SetArgs(append([]string{}, args...)) // nil would mean those of the test binary
 		if err := c.Execute(); err != nil {
 			t.Fatal(err)
 		}
