@@ -47,10 +47,7 @@ func (l *lowerer) conv(n *graph.Node, o *op.Conv) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	in := []*graph.Value{nil, graph.NewConst(w.Name, w.Const), nil, nil}
-	if s := w.Type.Shape; len(s) == 3 {
-		in[1] = graph.NewConst(w.Name, w.Const.Reshaped(s[0], s[1], 1, s[2]))
-	}
+	in := []*graph.Value{nil, l.usedTaps(w, &g), nil, nil}
 	if bias != nil {
 		in[2] = graph.NewConst(bias.Name, bias.Const)
 	}
@@ -79,6 +76,53 @@ func (l *lowerer) conv(n *graph.Node, o *op.Conv) (bool, error) {
 	}
 	l.image(out, v)
 	return true, nil
+}
+
+// usedTaps returns the weights of a convolution as [O,C,kh,kw] without the
+// outer rows and columns of the kernel that meet nothing but padding, as
+// happens where a dilation is as large as the image. It fits g to them.
+func (l *lowerer) usedTaps(w *graph.Value, g *op.Geometry) *graph.Value {
+	s := w.Type.Shape
+	t := w.Const.Reshaped(s[0], s[1], g.Kernel[1], g.Kernel[2])
+	var from, to [3]int
+	for a := 1; a < 3; a++ {
+		from[a], to[a] = meeting(g, a)
+	}
+	if to[1]-from[1] == g.Kernel[1] && to[2]-from[2] == g.Kernel[2] {
+		return graph.NewConst(w.Name, t)
+	}
+	rows, cols := to[1]-from[1], to[2]-from[2]
+	cut := tensor.New(tensor.Float32, s[0], s[1], rows, cols)
+	src, dst := t.F32(), cut.F32()
+	for i := range s[0] * s[1] * rows {
+		at := (i/rows*g.Kernel[1]+from[1]+i%rows)*g.Kernel[2] + from[2]
+		copy(dst[i*cols:(i+1)*cols], src[at:])
+	}
+	for a := 1; a < 3; a++ {
+		g.Kernel[a] = to[a] - from[a]
+		g.Begin[a] -= from[a] * g.Dilation[a]
+	}
+	return graph.NewConst(l.name(w.Name, "taps"), cut)
+}
+
+// meeting returns the range of taps along axis a that meet an element of the
+// input for some output; at least one.
+func meeting(g *op.Geometry, a int) (from, to int) {
+	meets := func(u int) bool {
+		for i := range g.Out[a] {
+			if x := i*g.Stride[a] + u*g.Dilation[a] - g.Begin[a]; x >= 0 && x < g.In[a] {
+				return true
+			}
+		}
+		return false
+	}
+	for to = g.Kernel[a]; to > 1 && !meets(to-1); {
+		to--
+	}
+	for from < to-1 && !meets(from) {
+		from++
+	}
+	return from, to
 }
 
 // absorb fuses what follows a convolution into it: an activation, the
