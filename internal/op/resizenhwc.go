@@ -11,9 +11,12 @@ import (
 // ResizeNHWC is the machine form of a two-dimensional resize over
 // channels-last data by linear interpolation or nearest neighbour. Output row
 // i is x[Y0[i]] + (x[Y1[i]]-x[Y0[i]])·TY[i], columns likewise; Linear is
-// unset where every weight is zero.
+// unset where every weight is zero. Exact asks for the roundings of ONNX
+// Runtime, which decide ties where the result is quantized: the sum of the
+// four neighbours times the products of their weights, row by row.
 type ResizeNHWC struct {
 	Linear bool
+	Exact  bool
 	Y0, Y1 []int
 	TY     []float32
 	X0, X1 []int
@@ -85,6 +88,20 @@ func (r *ResizeNHWC) Prepare(env *Env) ([]Step, error) {
 		}
 		return []Step{{Kernel: "nearest", Tiles: x.Shape[0] * oh, Cost: x.Shape[0] * oh * ow * c / 4, Run: run}}, nil
 	}
+	if r.Exact {
+		run := func(_, tile int) {
+			b, i := tile/oh, tile%oh
+			top, low := ((b*h+r.Y0[i])*w)*in, ((b*h+r.Y1[i])*w)*in
+			y0, y1 := halves(r.Y0[i], r.Y1[i], r.TY[i])
+			for j := range ow {
+				x0, x1 := halves(r.X0[j], r.X1[j], r.TX[j])
+				dst := floats(y, ((b*oh+i)*ow+j)*out, c)
+				four(dst, [4]float32{y0 * x0, y0 * x1, y1 * x0, y1 * x1},
+					floats(x, top+r.X0[j]*in, c), floats(x, top+r.X1[j]*in, c), floats(x, low+r.X0[j]*in, c), floats(x, low+r.X1[j]*in, c))
+			}
+		}
+		return []Step{{Kernel: "bilinear", Tiles: x.Shape[0] * oh, Cost: x.Shape[0] * oh * ow * c * 4, Run: run}}, nil
+	}
 	scratch := env.Scratch(w * c * 4)
 	run := func(worker, tile int) {
 		b, i := tile/oh, tile%oh
@@ -103,6 +120,26 @@ func (r *ResizeNHWC) Prepare(env *Env) ([]Step, error) {
 		}
 	}
 	return []Step{{Kernel: k.Name + " bilinear", Tiles: x.Shape[0] * oh, Cost: x.Shape[0] * oh * ow * c, Run: run}}, nil
+}
+
+// halves returns the weights of two neighbours; one that is both counts half
+// twice.
+func halves(i0, i1 int, t float32) (w0, w1 float32) {
+	if i0 == i1 {
+		return .5, .5
+	}
+	return 1 - t, t
+}
+
+// four sets dst to the weighted sum of four slices, every product and sum
+// rounded.
+func four(dst []float32, w [4]float32, a, b, c, d []float32) {
+	a, b, c, d = a[:len(dst)], b[:len(dst)], c[:len(dst)], d[:len(dst)]
+	for i := range dst {
+		s := float32(w[0]*a[i]) + float32(w[1]*b[i])
+		s += float32(w[2] * c[i])
+		dst[i] = s + float32(w[3]*d[i])
+	}
 }
 
 // NHWC returns the machine form of a Resize of [N,C,H,W] to constant extents,

@@ -310,6 +310,9 @@ func (l *lowerer) resize(n *graph.Node, o *op.Resize) (bool, error) {
 	if !ok {
 		return false, nil
 	}
+	if from := n.In[0].Node; from != nil {
+		_, z.Exact = from.Op.(*op.DequantizeLinear)
+	}
 	x, err := l.realize(l.get(n.In[0]), nhwc)
 	if err != nil {
 		return false, err
