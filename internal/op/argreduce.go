@@ -64,6 +64,42 @@ func (r *ArgReduce) Eval(in, out []*tensor.Tensor) error {
 	return nil
 }
 
+// Prepare implements Preparer: outputs in parallel, and each at once where its
+// elements are consecutive float32.
+func (r *ArgReduce) Prepare(env *Env) ([]Step, error) {
+	x, y := env.In[0], env.Out[0].I64()
+	a, err := axis(r.Axis, len(x.Shape))
+	if err != nil {
+		return nil, err
+	}
+	n, inner := x.Shape[a], x.Shape[a+1:].Elems()
+	find := func(i int) int { return r.find(x, i/inner*n*inner+i%inner, n, inner) }
+	if inner == 1 && x.DType == tensor.Float32 {
+		src := x.F32()
+		find = func(i int) int { return r.findF32(src[i*n : (i+1)*n]) }
+	}
+	per := max(1, rowTile/n)
+	return []Step{{Kernel: "argreduce", Tiles: (len(y) + per - 1) / per, Cost: x.Elems() * 2, Run: func(_, tile int) {
+		for i := tile * per; i < min((tile+1)*per, len(y)); i++ {
+			y[i] = int64(find(i))
+		}
+	}}}, nil
+}
+
+// findF32 is find for a slice that is not empty.
+func (r *ArgReduce) findF32(x []float32) int {
+	best, at := x[0], 0
+	for i, v := range x {
+		switch {
+		case best != best && !r.Last:
+			return at
+		case v != v, best == best && (v > best && !r.Min || v < best && r.Min), v == best && r.Last:
+			best, at = v, i
+		}
+	}
+	return at
+}
+
 // find returns the index among n elements of x that are step apart.
 func (r *ArgReduce) find(x *tensor.Tensor, from, n, step int) int {
 	if !x.DType.IsFloat() {

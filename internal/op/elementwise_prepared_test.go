@@ -96,6 +96,16 @@ func preparedCases() (cases []struct {
 	add(1, &op.GroupNormNHWC{Epsilon: 1e-3, Groups: 1, Act: op.Act{Slope: wave(0, 5000).F32()}}, wave(0, 1, 3, 1, 5000), wave(1, 5000), wave(2, 5000))
 	add(3, &op.LayerNorm{Epsilon: 1e-3, Axis: -1}, wave(0, 20, 3, 700), wave(1, 700), wave(2, 3, 700))
 	add(1, &op.LayerNorm{Epsilon: 1e-3, Axis: 1, RMS: true}, wave(0, 5, 3, 7), wave(1, 1))
+	nan := wave(0, 4, 3, 50)
+	for _, i := range []int{7, 9, 160, 199, 450} {
+		nan.F32()[i] = float32(math.NaN())
+	}
+	for _, o := range []op.ArgReduce{{}, {Min: true}, {Last: true}, {Min: true, Last: true}} {
+		for o.Axis = range 3 {
+			add(1, &op.ArgReduce{Min: o.Min, Last: o.Last, Axis: o.Axis, KeepDims: true}, nan)
+		}
+		add(1, &op.ArgReduce{Min: o.Min, Last: o.Last, Axis: -1}, wave8(9, 500))
+	}
 	for k := op.ReduceSum; k <= op.ReduceLogSumExp; k++ {
 		for _, axes := range [][]int{{0}, {1}, {2}, {0, 2}, {1, 2}, nil} {
 			add(1, &op.Reduce{Kind: k, Axes: axes, KeepDims: true}, wave(-4.5, 3, 4, 300))

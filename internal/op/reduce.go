@@ -177,7 +177,7 @@ func (r *Reduce) Prepare(env *Env) ([]Step, error) {
 	x, y := env.In[0], env.Out[0]
 	trailing := gone.rows == 1 && gone.in[0] == 1 && kept.n == 1 && (kept.rank == 0 || kept.rank == 1 && kept.st[0][0] == gone.n)
 	if trailing && x.DType == tensor.Float32 && r.Kind != ReduceLogSumExp {
-		return r.lines(x, y, count), nil
+		return r.lines(env, count), nil
 	}
 	// Whole rows of few outputs, or pieces of rows of many.
 	piece := max(1, min(chunk, rowTile/max(count, 1)))
@@ -192,25 +192,24 @@ func (r *Reduce) Prepare(env *Env) ([]Step, error) {
 
 // lines returns the step for float32 where each output has n inputs that lie
 // side by side, one output after the other.
-func (r *Reduce) lines(x, y *tensor.Tensor, n int) []Step {
-	src, dst, per := x.F32(), y.F32(), max(1, rowTile/n)
+func (r *Reduce) lines(env *Env, n int) []Step {
+	src, dst, per := env.In[0].F32(), env.Out[0].F32(), max(1, rowTile/n)
+	line := func(x []float32) float32 { return float32(reduceLine(r.Kind, x)) }
+	if r.Kind == ReduceMax {
+		line = env.Kernels.F32Max
+	}
 	return []Step{{Kernel: "reduce", Tiles: (len(dst) + per - 1) / per, Cost: len(src), Run: func(_, tile int) {
 		for i := tile * per; i < min((tile+1)*per, len(dst)); i++ {
-			dst[i] = float32(reduceLine(r.Kind, src[i*n:(i+1)*n]))
+			dst[i] = line(src[i*n : (i+1)*n])
 		}
 	}}}
 }
 
-// reduceLine reduces a slice that is not empty; not for ReduceLogSumExp.
+// reduceLine reduces a slice that is not empty; not for ReduceMax and
+// ReduceLogSumExp.
 func reduceLine(k ReduceKind, x []float32) float64 {
 	var sum float64
 	switch k {
-	case ReduceMax:
-		m := x[0]
-		for _, v := range x {
-			m = max(m, v)
-		}
-		return float64(m)
 	case ReduceMin:
 		m := x[0]
 		for _, v := range x {
@@ -234,12 +233,23 @@ func reduceLine(k ReduceKind, x []float32) float64 {
 			return math.Sqrt(sum)
 		}
 	default:
+		// Four sums, which do not wait for each other.
+		var a, b, c float64
+		n := len(x)
+		for len(x) >= 4 {
+			sum += float64(x[0])
+			a += float64(x[1])
+			b += float64(x[2])
+			c += float64(x[3])
+			x = x[4:]
+		}
 		for _, v := range x {
 			sum += float64(v)
 		}
+		sum += a + b + c
 		switch k {
 		case ReduceMean:
-			return sum / float64(len(x))
+			return sum / float64(n)
 		case ReduceLogSum:
 			return math.Log(sum)
 		}

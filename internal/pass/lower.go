@@ -321,6 +321,14 @@ func (l *lowerer) node(n *graph.Node) error {
 		if ok, err := l.resize(n, o); ok || err != nil {
 			return err
 		}
+	case *op.Reduce:
+		if ok, err := l.reduce(n, o); ok || err != nil {
+			return err
+		}
+	case *op.ArgReduce:
+		if ok, err := l.argReduce(n, o); ok || err != nil {
+			return err
+		}
 	case *op.Concat:
 		return l.concat(n, o)
 	case *op.Softmax:
