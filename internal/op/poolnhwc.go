@@ -11,8 +11,12 @@ import (
 )
 
 // PoolNHWC is the machine form of a two-dimensional maximum or average pooling
-// over channels-last data. Windows are clipped to the image.
+// over channels-last data. Windows are clipped to the image. Exact asks for an
+// average with the roundings of ONNX Runtime, which decide ties where the
+// result is quantized: each column of a window is summed, then the columns,
+// and the sum is divided.
 type PoolNHWC struct {
+	Exact            bool
 	Max              bool // maximum; else average
 	KH, KW           int
 	StrideH, StrideW int
@@ -98,8 +102,11 @@ type poolPlan struct {
 // Prepare implements Preparer.
 func (p *PoolNHWC) Prepare(env *Env) ([]Step, error) {
 	x := env.In[0]
-	if env.Out[0].Elems() == 0 {
+	switch {
+	case env.Out[0].Elems() == 0:
 		return []Step{}, nil
+	case p.Exact && !p.Max:
+		return p.exact(env), nil
 	}
 	h, w, c := x.Shape[1], x.Shape[2], x.Shape[3]
 	d := &poolPlan{p: p, env: env, kern: env.Kernels.F32MaxPool, args: make([]ref.PoolF32, env.Threads)}
@@ -125,6 +132,48 @@ func (p *PoolNHWC) Prepare(env *Env) ([]Step, error) {
 	}
 	n := x.Shape[0]
 	return []Step{{Kernel: env.Kernels.Name + " " + name, Tiles: d.tiles * n, Cost: n * rows * taps * c / 4, Run: d.run}}, nil
+}
+
+// exact returns the step of an exact average; a tile is an output row.
+func (p *PoolNHWC) exact(env *Env) []Step {
+	x, y := env.In[0], env.Out[0]
+	h, w, c := x.Shape[1], x.Shape[2], x.Shape[3]
+	in, out := pitch(x), pitch(y)
+	scratch := env.Scratch(c * 4)
+	run := func(worker, tile int) {
+		b, i := tile/p.OutH, tile%p.OutH
+		column := bytesF32(scratch.For(worker))[:c]
+		for j := range p.OutW {
+			dst := floats(y, (tile*p.OutW+j)*out, c)
+			clear(dst)
+			for v := range p.KW {
+				col := j*p.StrideW + v*p.DilW - p.PadL
+				if col < 0 || col >= w {
+					continue
+				}
+				clear(column)
+				for u := range p.KH {
+					if row := i*p.StrideH + u*p.DilH - p.PadT; row >= 0 && row < h {
+						addTo(column, floats(x, ((b*h+row)*w+col)*in, c))
+					}
+				}
+				addTo(dst, column)
+			}
+			div := float32(p.taps(h, w, i, j, func(int, int) {}))
+			for k := range dst {
+				dst[k] /= div
+			}
+		}
+	}
+	return []Step{{Kernel: "avgpool", Tiles: x.Shape[0] * p.OutH, Cost: y.Elems() * p.KH * p.KW, Run: run}}
+}
+
+// addTo adds b to a.
+func addTo(a, b []float32) {
+	b = b[:len(a)]
+	for i := range a {
+		a[i] += b[i]
+	}
 }
 
 func (d *poolPlan) run(worker, tile int) {

@@ -279,7 +279,8 @@ func (l *lowerer) pool(n *graph.Node) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		o = poolNHWC(&g, false, p.CountPad)
+		a := poolNHWC(&g, false, p.CountPad)
+		a.Exact, o = dequantized(n.In[0]), a
 	case *op.GlobalPool:
 		if p.Mode == "lp" {
 			return false, nil
@@ -310,9 +311,7 @@ func (l *lowerer) resize(n *graph.Node, o *op.Resize) (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	if from := n.In[0].Node; from != nil {
-		_, z.Exact = from.Op.(*op.DequantizeLinear)
-	}
+	z.Exact = dequantized(n.In[0])
 	x, err := l.realize(l.get(n.In[0]), nhwc)
 	if err != nil {
 		return false, err

@@ -40,3 +40,12 @@ func quantizedAxis(axis, block int, perm []int, in []*graph.Value) (int, bool) {
 	}
 	return where(perm, axis), true
 }
+
+// dequantized reports whether a value comes straight from a DequantizeLinear.
+func dequantized(v *graph.Value) bool {
+	if v.Node == nil {
+		return false
+	}
+	_, ok := v.Node.Op.(*op.DequantizeLinear)
+	return ok
+}
