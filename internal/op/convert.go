@@ -38,13 +38,17 @@ func loadFloats(t *tensor.Tensor, at int, dst []float64) {
 		widen(dst, whole[uint64](t)[at:])
 	default:
 		var ints [chunk]int64
-		loadInts(t, at, ints[:len(dst)])
-		widen(dst, ints[:len(dst)])
+		for len(dst) > 0 {
+			n := min(chunk, len(dst))
+			loadInts(t, at, ints[:n])
+			widen(dst, ints[:n])
+			at, dst = at+n, dst[n:]
+		}
 	}
 }
 
 // storeFloats sets the elements from at on of a tensor; integers are
-// truncated. There are at most chunk.
+// truncated.
 func storeFloats(t *tensor.Tensor, at int, src []float64) {
 	switch t.DType {
 	case tensor.Float32:
@@ -63,10 +67,14 @@ func storeFloats(t *tensor.Tensor, at int, src []float64) {
 		}
 	default:
 		var ints [chunk]int64
-		for i, v := range src {
-			ints[i] = truncate(v, t.DType)
+		for len(src) > 0 {
+			n := min(chunk, len(src))
+			for i, v := range src[:n] {
+				ints[i] = truncate(v, t.DType)
+			}
+			storeInts(t, at, ints[:n])
+			at, src = at+n, src[n:]
 		}
-		storeInts(t, at, ints[:len(src)])
 	}
 }
 

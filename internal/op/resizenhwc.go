@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/edgecam/edgecam/internal/graph"
@@ -13,7 +14,9 @@ import (
 // i is x[Y0[i]] + (x[Y1[i]]-x[Y0[i]])·TY[i], columns likewise; Linear is
 // unset where every weight is zero. Exact asks for the roundings of ONNX
 // Runtime, which decide ties where the result is quantized: the sum of the
-// four neighbours times the products of their weights, row by row.
+// four neighbours times the products of their weights, row by row. Elements
+// may also be 8-bit integers, whose results are always exact in this sense,
+// and then lose their fraction.
 type ResizeNHWC struct {
 	Linear bool
 	Exact  bool
@@ -29,7 +32,7 @@ func (r *ResizeNHWC) Infer(in []*graph.Value) ([]tensor.Type, error) {
 		return nil, err
 	}
 	x := in[0].Type
-	if len(x.Shape) != 4 || x.DType != tensor.Float32 {
+	if len(x.Shape) != 4 || x.DType != tensor.Float32 && !bytesWide(x.DType) {
 		return nil, fmt.Errorf("ResizeNHWC of %v: %w", x, ErrShape)
 	}
 	for i, y := range r.Y0 {
@@ -50,10 +53,9 @@ func (r *ResizeNHWC) Pitched() (in, out bool) { return true, true }
 
 // Eval implements Evaluator.
 func (r *ResizeNHWC) Eval(in, out []*tensor.Tensor) error {
-	x, y := in[0].F32(), out[0].F32()
 	n, h, w, ch := in[0].Shape[0], in[0].Shape[1], in[0].Shape[2], in[0].Shape[3]
 	k := 0
-	at := func(b, i, j, c int) float64 { return float64(x[((b*h+i)*w+j)*ch+c]) }
+	at := func(b, i, j, c int) float64 { return in[0].Float(((b*h+i)*w+j)*ch + c) }
 	for b := range n {
 		for i := range r.Y0 {
 			for j := range r.X0 {
@@ -64,7 +66,11 @@ func (r *ResizeNHWC) Eval(in, out []*tensor.Tensor) error {
 					if ty == 0 {
 						low = top
 					}
-					y[k] = float32(top*(1-ty) + low*ty)
+					v := top*(1-ty) + low*ty
+					if bytesWide(in[0].DType) {
+						v = math.Trunc(float64(float32(v)))
+					}
+					out[0].SetFloat(k, v)
 					k++
 				}
 			}
@@ -88,19 +94,13 @@ func (r *ResizeNHWC) Prepare(env *Env) ([]Step, error) {
 		}
 		return []Step{{Kernel: "nearest", Tiles: x.Shape[0] * oh, Cost: x.Shape[0] * oh * ow * c / 4, Run: run}}, nil
 	}
-	if r.Exact {
-		run := func(_, tile int) {
-			b, i := tile/oh, tile%oh
-			top, low := ((b*h+r.Y0[i])*w)*in, ((b*h+r.Y1[i])*w)*in
-			y0, y1 := halves(r.Y0[i], r.Y1[i], r.TY[i])
-			for j := range ow {
-				x0, x1 := halves(r.X0[j], r.X1[j], r.TX[j])
-				dst := floats(y, ((b*oh+i)*ow+j)*out, c)
-				four(dst, [4]float32{y0 * x0, y0 * x1, y1 * x0, y1 * x1},
-					floats(x, top+r.X0[j]*in, c), floats(x, top+r.X1[j]*in, c), floats(x, low+r.X0[j]*in, c), floats(x, low+r.X1[j]*in, c))
-			}
-		}
-		return []Step{{Kernel: "bilinear", Tiles: x.Shape[0] * oh, Cost: x.Shape[0] * oh * ow * c * 4, Run: run}}, nil
+	switch {
+	case x.DType == tensor.Uint8:
+		return resizeExact(r, x, y, x.Data, y.Data), nil
+	case x.DType == tensor.Int8:
+		return resizeExact(r, x, y, whole[int8](x), whole[int8](y)), nil
+	case r.Exact:
+		return resizeExact(r, x, y, whole[float32](x), whole[float32](y)), nil
 	}
 	scratch := env.Scratch(w * c * 4)
 	run := func(worker, tile int) {
@@ -122,6 +122,28 @@ func (r *ResizeNHWC) Prepare(env *Env) ([]Step, error) {
 	return []Step{{Kernel: k.Name + " bilinear", Tiles: x.Shape[0] * oh, Cost: x.Shape[0] * oh * ow * c, Run: run}}, nil
 }
 
+// resizeExact returns the step of an exact interpolation; a tile is an output
+// row.
+func resizeExact[T float32 | uint8 | int8](r *ResizeNHWC, x, y *tensor.Tensor, src, dst []T) []Step {
+	h, w, c := x.Shape[1], x.Shape[2], x.Shape[3]
+	oh, ow := len(r.Y0), len(r.X0)
+	in, out := pitch(x), pitch(y)
+	run := func(_, tile int) {
+		b, i := tile/oh, tile%oh
+		top, low := src[((b*h+r.Y0[i])*w)*in:], src[((b*h+r.Y1[i])*w)*in:]
+		y0, y1 := halves(r.Y0[i], r.Y1[i], r.TY[i])
+		for j := range ow {
+			x0, x1 := halves(r.X0[j], r.X1[j], r.TX[j])
+			p, q := r.X0[j]*in, r.X1[j]*in
+			four(dst[(tile*ow+j)*out:][:c], [4]float32{y0 * x0, y0 * x1, y1 * x0, y1 * x1}, top[p:], top[q:], low[p:], low[q:])
+		}
+	}
+	return []Step{{Kernel: "bilinear", Tiles: x.Shape[0] * oh, Cost: y.Elems() * 4, Run: run}}
+}
+
+// bytesWide reports the 8-bit integers.
+func bytesWide(d tensor.DType) bool { return d == tensor.Uint8 || d == tensor.Int8 }
+
 // halves returns the weights of two neighbours; one that is both counts half
 // twice.
 func halves(i0, i1 int, t float32) (w0, w1 float32) {
@@ -133,12 +155,12 @@ func halves(i0, i1 int, t float32) (w0, w1 float32) {
 
 // four sets dst to the weighted sum of four slices, every product and sum
 // rounded.
-func four(dst []float32, w [4]float32, a, b, c, d []float32) {
+func four[T float32 | uint8 | int8](dst []T, w [4]float32, a, b, c, d []T) {
 	a, b, c, d = a[:len(dst)], b[:len(dst)], c[:len(dst)], d[:len(dst)]
 	for i := range dst {
-		s := float32(w[0]*a[i]) + float32(w[1]*b[i])
-		s += float32(w[2] * c[i])
-		dst[i] = s + float32(w[3]*d[i])
+		s := float32(w[0]*float32(a[i])) + float32(w[1]*float32(b[i]))
+		s += float32(w[2] * float32(c[i]))
+		dst[i] = T(s + float32(w[3]*float32(d[i])))
 	}
 }
 
@@ -147,7 +169,7 @@ func four(dst []float32, w [4]float32, a, b, c, d []float32) {
 // or another element type.
 func (r *Resize) NHWC(in []*graph.Value) (*ResizeNHWC, bool) {
 	x := in[0].Type
-	if len(x.Shape) != 4 || x.DType != tensor.Float32 {
+	if len(x.Shape) != 4 || x.DType != tensor.Float32 && !bytesWide(x.DType) {
 		return nil, false
 	}
 	for _, v := range in[1:] {
@@ -161,7 +183,7 @@ func (r *Resize) NHWC(in []*graph.Value) (*ResizeNHWC, bool) {
 	}
 	z := &ResizeNHWC{Y0: t[2].I0, Y1: t[2].I1, TY: t[2].T, X0: t[3].I0, X1: t[3].I1, TX: t[3].T}
 	z.Linear = slices.ContainsFunc(slices.Concat(z.TY, z.TX), func(w float32) bool { return w != 0 })
-	return z, true
+	return z, z.Linear || x.DType == tensor.Float32
 }
 
 // same reports whether the axis stays as it is.

@@ -298,7 +298,8 @@ func (t *resizeTable) pass(src, dst []float64, pre, inner int, value float64) {
 	}
 }
 
-// settle turns interpolated values into elements of an integer type.
+// settle turns interpolated values into elements of an integer type: like ONNX
+// Runtime, by cutting off their fraction as float32.
 func settle(v []float64, d tensor.DType) {
 	lo, hi := math.Inf(-1), math.Inf(1)
 	switch d {
@@ -308,7 +309,7 @@ func settle(v []float64, d tensor.DType) {
 		lo, hi = 0, math.MaxUint8
 	}
 	for i := range v {
-		v[i] = max(lo, min(math.RoundToEven(v[i]), hi))
+		v[i] = max(lo, min(math.Trunc(float64(float32(v[i]))), hi))
 	}
 }
 

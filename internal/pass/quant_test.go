@@ -51,19 +51,57 @@ func TestDequantized(t *testing.T) {
 	}
 }
 
+// TestByteResize compares the resize of 8-bit integers with what ONNX Runtime
+// 1.32 computes.
+func TestByteResize(t *testing.T) {
+	attrs := graph.Attrs{optest.AttrString("mode", "linear"), optest.AttrString("coordinate_transformation_mode", "align_corners")}
+	for _, d := range []tensor.DType{tensor.Uint8, tensor.Int8} {
+		b := optest.NewNet(13)
+		y := b.Node("Resize", attrs, b.Input("x", d, 1, 2, 3, 4), nil, nil, b.Ints(1, 2, 5, 7))
+		s := session(t, b.Output(y), kernels.Ref())
+		copy(s.Input("x").Data, resizeIn)
+		if err := s.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		for i := range s.Output(y.Name).Elems() {
+			want := int64(byteResizeOut[i])
+			if d == tensor.Int8 {
+				want = int64(int8ResizeOut[i])
+			}
+			if got := s.Output(y.Name).Int(i); got != want {
+				t.Errorf("%v: element %d is %d, want %d", d, i, got, want)
+			}
+		}
+	}
+	// More elements than are converted at a time.
+	for _, mode := range []string{"linear", "nearest", "cubic"} {
+		b := optest.NewNet(13)
+		x := b.Input("x", tensor.Uint8, 1, 3, 16, 20)
+		optest.Agree(t, b.Output(b.Node("Resize", graph.Attrs{optest.AttrString("mode", mode)}, x, nil, nil, b.Ints(1, 3, 32, 40))), pass.Options{})
+	}
+}
+
+// session compiles a graph for one rung.
+func session(t *testing.T, g *graph.Graph, k *kernels.Set) *engine.Session {
+	t.Helper()
+	lowered, err := pass.Compile(g, pass.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := engine.New(lowered, engine.Options{Kernels: k})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func ties(t *testing.T, shape []int, in, want []uint8, node func(b *optest.Net, x *graph.Value) *graph.Value) {
 	b := optest.NewNet(13)
 	scale, zero := b.Scalar(0.0234567), b.Const(tensor.From(tensor.Uint8, []uint8{117}))
 	y := node(b, b.Node("DequantizeLinear", nil, b.Input("x", tensor.Uint8, shape...), scale, zero))
-	g, err := pass.Compile(b.Output(b.Node("QuantizeLinear", nil, y, scale, zero)), pass.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := b.Output(b.Node("QuantizeLinear", nil, y, scale, zero))
 	for _, k := range kernels.Available() {
-		s, err := engine.New(g, engine.Options{Kernels: k})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := session(t, g, k)
 		copy(s.Input("x").Data, in)
 		if err := s.Run(context.Background()); err != nil {
 			t.Fatal(err)
@@ -100,5 +138,19 @@ var (
 	poolOut = []uint8{
 		174, 131, 213, 115, 184, 108, 203, 117, 173, 182, 105, 83, 144, 90, 131, 162,
 		150, 146, 59, 161, 150, 134, 124, 184,
+	}
+	byteResizeOut = []uint8{
+		185, 213, 241, 233, 225, 177, 130, 212, 228, 245, 240, 236, 155, 75,
+		240, 244, 249, 248, 248, 134, 20, 178, 190, 202, 181, 160, 109, 58,
+		116, 135, 155, 113, 72, 84, 96, 160, 182, 205, 176, 148, 96, 44,
+		166, 190, 214, 158, 102, 96, 91, 173, 198, 223, 139, 56, 97, 139,
+		129, 178, 226, 131, 35, 83, 130, 86, 158, 230, 122, 15, 68, 122,
+	}
+	int8ResizeOut = []int8{
+		-71, -43, -15, -23, -31, -78, -126, -43, -27, -11, -15, -19, -36, -53,
+		-16, -11, -7, -7, -8, 6, 20, 50, -2, -54, -11, 32, 45, 58,
+		116, 7, -101, -14, 72, 84, 96, -96, -73, -51, -79, -108, -32, 44,
+		-89, -65, -42, -34, -26, -31, -36, -83, -58, -33, 11, 56, -30, -117,
+		1, -14, -29, 3, 35, 19, 2, 86, 30, -26, -5, 15, 68, 122,
 	}
 )
