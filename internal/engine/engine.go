@@ -80,7 +80,8 @@ type Port struct {
 type step struct {
 	op.Step
 	node    *graph.Node
-	time    time.Duration
+	time    time.Duration // of all runs
+	best    time.Duration // of the fastest run
 	dynamic *dynamicStep
 	eval    op.Evaluator
 	in, out []*tensor.Tensor
@@ -324,45 +325,79 @@ func (s *Session) Run(ctx context.Context) (err error) {
 			return fmt.Errorf("node %s: %w", st.node.Label(), err)
 		}
 		if s.opt.Profile {
-			st.time += time.Since(start)
+			d := time.Since(start)
+			st.time += d
+			if st.best == 0 || d < st.best {
+				st.best = max(d, 1)
+			}
 		}
 	}
 	return nil
 }
 
-// StepTime is one line of a profile.
+// StepTime is one line of a profile. The steps of one node follow each other
+// and have the same Layer, a number that counts from 0; what describes the
+// whole node stands at the last of them and is zero at the others.
 type StepTime struct {
+	Layer            int
 	Node, Op, Kernel string
-	Shape            string // of the first output
-	Time             time.Duration
-	MACs             int64
+	Shape            string        // of the first output
+	Time, Best       time.Duration // of all runs, and of the fastest run of this step
+	MACs             int64         // of the node
+	Bytes            int64         // of the node's inputs, constants and outputs, each counted once
+	// Rows, Columns and Depth are the extents of the matrix product that a
+	// node of multiply-adds amounts to: output pixels, output channels,
+	// multiply-adds for each output.
+	Rows, Columns, Depth int
 }
 
 // Profile returns the time spent in each step since the session was made or
 // the last ResetProfile, in order of execution.
 func (s *Session) Profile() []StepTime {
 	ps := make([]StepTime, len(s.steps))
+	layer := -1
 	for i := range s.steps {
 		st := &s.steps[i]
-		ps[i] = StepTime{Node: st.node.Name, Op: st.node.Type, Kernel: st.Kernel, Time: st.time}
+		if i == 0 || s.steps[i-1].node != st.node {
+			layer++
+		}
+		ps[i] = StepTime{Layer: layer, Node: st.node.Name, Op: st.node.Type, Kernel: st.Kernel, Time: st.time, Best: st.best}
 		for _, v := range slices.Backward(st.node.Out) {
 			if v != nil {
 				ps[i].Shape = v.Type.Shape.String()
 			}
 		}
-		// Of the steps of a node, the last does the work; those before it
-		// prepare its input.
-		if m, ok := st.node.Op.(op.Counter); ok && (i+1 == len(s.steps) || s.steps[i+1].node != st.node) {
-			ps[i].MACs = m.MACs(st.node.In, st.node.Out)
+		if i+1 == len(s.steps) || s.steps[i+1].node != st.node {
+			ps[i].count(st.node)
 		}
 	}
 	return ps
 }
 
+// count fills in what describes a whole node.
+func (p *StepTime) count(n *graph.Node) {
+	values := slices.Concat(n.In, n.Out)
+	for i, v := range values {
+		if v != nil && !slices.Contains(values[:i], v) {
+			p.Bytes += int64(v.Type.Shape.Elems() * v.Type.DType.Size())
+		}
+	}
+	m, ok := n.Op.(op.Counter)
+	if !ok || len(n.Out) == 0 || n.Out[0] == nil {
+		return
+	}
+	p.MACs = m.MACs(n.In, n.Out)
+	shape := n.Out[0].Type.Shape
+	if elems := shape.Elems(); p.MACs > 0 && elems > 0 && len(shape) > 0 {
+		p.Columns = shape[len(shape)-1]
+		p.Rows, p.Depth = elems/p.Columns, int(p.MACs)/elems
+	}
+}
+
 // ResetProfile sets all times of the profile to zero.
 func (s *Session) ResetProfile() {
 	for i := range s.steps {
-		s.steps[i].time = 0
+		s.steps[i].time, s.steps[i].best = 0, 0
 	}
 }
 
