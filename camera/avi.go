@@ -25,6 +25,7 @@ type avi struct {
 	riff   int64 // end of the RIFF list being read, 0 where its header does not tell
 	stream string
 	frames int // that the header promises, 0 if unknown
+	rate   float64
 	index  int // of the next frame
 	buf    []byte
 	err    error // final
@@ -42,6 +43,7 @@ func newAVI(r io.ReaderAt, size int64, name string) (*avi, error) {
 	streams, codec := 0, ""
 	var rows []byte
 	var length uint32
+	every := 0.0 // microseconds a frame, of the main header
 	for a.stream == "" || codec == "" {
 		id, n, err := a.chunk()
 		if errors.Is(err, io.EOF) {
@@ -53,6 +55,11 @@ func newAVI(r io.ReaderAt, size int64, name string) (*avi, error) {
 		switch id {
 		case "movi":
 			return nil, fmt.Errorf("camera: %s: %w: AVI file without a video stream", name, ErrFormat)
+		case "avih":
+			if rows, err = a.header(n, 4); err != nil {
+				return nil, err
+			}
+			every = float64(binary.LittleEndian.Uint32(rows))
 		case "strh":
 			if rows, err = a.header(n, 56); err != nil {
 				return nil, err
@@ -60,6 +67,7 @@ func newAVI(r io.ReaderAt, size int64, name string) (*avi, error) {
 			if string(rows[:4]) == "vids" && a.stream == "" {
 				a.stream = fmt.Sprintf("%02d", streams)
 				length = binary.LittleEndian.Uint32(rows[32:])
+				a.rate = sane(float64(binary.LittleEndian.Uint32(rows[24:])) / float64(binary.LittleEndian.Uint32(rows[20:])))
 			}
 			streams++
 		case "strf":
@@ -77,6 +85,9 @@ func newAVI(r io.ReaderAt, size int64, name string) (*avi, error) {
 		return nil, fmt.Errorf("camera: %s: %w: %w %q, only Motion JPEG is read; `ffmpeg -i IN -c:v mjpeg -q:v 3 -an out.avi` converts it",
 			name, ErrFormat, errCodec, codec)
 	}
+	if a.rate == 0 {
+		a.rate = sane(1e6 / every)
+	}
 	if int64(length) <= size/8 { // a frame takes a chunk header at least
 		a.frames = int(length)
 	}
@@ -84,6 +95,9 @@ func newAVI(r io.ReaderAt, size int64, name string) (*avi, error) {
 }
 
 func (a *avi) Len() int { return a.frames }
+
+// Rate is what the stream's header says, or else the file's.
+func (a *avi) Rate() float64 { return a.rate }
 
 // header reads the first n bytes of a chunk of size bytes.
 func (a *avi) header(size int64, n int) ([]byte, error) {

@@ -27,6 +27,7 @@ type AVIWriter struct {
 	Quality int
 
 	w             io.WriteSeeker
+	rate          float64
 	start         int64 // where the file begins in w
 	width, height int
 	size          int64  // bytes written
@@ -39,8 +40,11 @@ type AVIWriter struct {
 // Offsets of what Close fills in, and the size of the headers.
 const (
 	aviRIFFSize     = 4
+	aviInterval     = 32
 	aviFrames       = 48
 	aviBuffer       = 60
+	aviStreamScale  = 128
+	aviStreamRate   = 132
 	aviStreamLength = 140
 	aviStreamBuffer = 144
 	aviMoviSize     = 216
@@ -54,28 +58,50 @@ func NewAVIWriter(w io.WriteSeeker, width, height int, rate float64) (*AVIWriter
 	if width < 1 || height < 1 || width > math.MaxUint16 || height > math.MaxUint16 || int64(width)*int64(height) > MaxPixels {
 		return nil, fmt.Errorf("camera: AVI file of %dx%d pixels: want 1 to 65535 a side and at most %d million", width, height, MaxPixels/1_000_000)
 	}
-	if !(rate >= 0.001 && rate <= 1000) {
-		return nil, fmt.Errorf("camera: AVI file of %v frames a second: want 0.001 to 1000", rate)
+	if sane(rate) == 0 {
+		return nil, rateError(rate)
 	}
 	start, err := w.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return nil, fmt.Errorf("camera: AVI file: %w", err)
 	}
-	a := &AVIWriter{Quality: 90, w: w, start: start, width: width, height: height}
-	if err := a.write(a.header(rate)); err != nil {
+	a := &AVIWriter{Quality: 90, w: w, rate: rate, start: start, width: width, height: height}
+	if err := a.write(a.header()); err != nil {
 		return nil, err
 	}
 	return a, nil
 }
 
+func rateError(rate float64) error {
+	return fmt.Errorf("camera: AVI file of %v frames a second: want 0.001 to 1000", rate)
+}
+
+// SetRate changes the rate that Close leaves in the headers, for what is known
+// only then: how many frames of a camera came in a second. Until Close, and
+// where the program ends before it, the rate is that of NewAVIWriter.
+func (a *AVIWriter) SetRate(rate float64) error {
+	if sane(rate) == 0 {
+		return rateError(rate)
+	}
+	a.rate = rate
+	return nil
+}
+
+// timing returns the rate as the headers have it: microseconds a frame, and
+// ticks a second in units of scale.
+func (a *AVIWriter) timing() (interval, scale, ticks uint32) {
+	interval, scale, ticks = uint32(math.Round(1e6/a.rate)), 1000, uint32(math.Round(a.rate*1000))
+	if ticks%1000 == 0 {
+		return interval, 1, ticks / 1000
+	}
+	return interval, scale, ticks
+}
+
 // header returns everything before the first frame.
-func (a *AVIWriter) header(rate float64) []byte {
+func (a *AVIWriter) header() []byte {
 	le := binary.LittleEndian
 	w, h := uint32(a.width), uint32(a.height)
-	ticks, scale := uint32(math.Round(rate*1000)), uint32(1000)
-	if ticks%1000 == 0 {
-		ticks, scale = ticks/1000, 1
-	}
+	interval, scale, ticks := a.timing()
 	const hasIndex = 0x10
 	b := make([]byte, 0, aviHeaderBytes)
 	put := func(values ...any) {
@@ -93,7 +119,7 @@ func (a *AVIWriter) header(rate float64) []byte {
 	put("RIFF", 0, "AVI ", "LIST", 192, "hdrl")
 	// Microseconds a frame, bytes a second, padding, flags, frames, first frame,
 	// streams, buffer, width, height, reserved.
-	put("avih", 56, uint32(math.Round(1e6/rate)), 0, 0, hasIndex, 0, 0, 1, 0, w, h, 0, 0, 0, 0)
+	put("avih", 56, interval, 0, 0, hasIndex, 0, 0, 1, 0, w, h, 0, 0, 0, 0)
 	// Type, codec, flags, priority, first frame, scale, rate, start, length, buffer,
 	// quality, sample size, rectangle.
 	put("LIST", 116, "strl", "strh", 56, "vids", "MJPG", 0, 0, 0, scale, ticks, 0, 0, 0, uint32(math.MaxUint32), 0, 0, w|h<<16)
@@ -172,11 +198,12 @@ func (a *AVIWriter) Close() error {
 		return err
 	}
 	frames, largest := uint32(len(a.index)/16), uint32(a.most+8)
+	interval, scale, ticks := a.timing()
 	for _, p := range []struct {
 		at    int64
 		value uint32
 	}{
-		{aviRIFFSize, uint32(a.size - 8)}, {aviFrames, frames}, {aviBuffer, largest},
+		{aviRIFFSize, uint32(a.size - 8)}, {aviInterval, interval}, {aviStreamScale, scale}, {aviStreamRate, ticks}, {aviFrames, frames}, {aviBuffer, largest},
 		{aviStreamLength, frames}, {aviStreamBuffer, largest}, {aviMoviSize, uint32(movi)},
 	} {
 		if err := a.patch(p.at, p.value); err != nil {

@@ -35,7 +35,7 @@ var (
 	// ErrBusy is returned when another program uses the camera.
 	ErrBusy = errors.New("source busy")
 	// ErrLost is returned when a live source stops: unplugged, connection closed,
-	// or no answer or frame within Options.Timeout.
+	// or no answer within Options.Timeout or frame within Options.FrameTimeout.
 	ErrLost = errors.New("source lost")
 	// ErrSyntax is returned when a source is spelled wrongly: an option that does
 	// not exist, a size that is none.
@@ -175,8 +175,8 @@ type Source interface {
 }
 
 // Backend returns what src reads through: v4l2, http, ffmpeg, rpicam, test,
-// image or avi; opencv/ffmpeg, opencv/v4l2 or opencv/gstreamer. It is "" for sources of other packages that do not say it
-// by a method of this name.
+// image or avi; opencv/ffmpeg, opencv/v4l2 or opencv/gstreamer. It is "" for
+// sources of other packages that do not say it by a method of this name.
 func Backend(src Source) string {
 	if s, ok := src.(interface{ Backend() string }); ok {
 		return s.Backend()
@@ -189,6 +189,23 @@ type Sized interface {
 	// Len returns the number of frames from first to last, as far as file names
 	// or headers tell, or 0 where it is not known.
 	Len() int
+}
+
+// Rated is implemented by sources that know how fast their frames follow each
+// other.
+type Rated interface {
+	// Rate returns frames a second: for a video file the average that its headers
+	// tell, for a camera what its driver is set to, for test: what was asked for.
+	// It is 0 where that is not known.
+	Rate() float64
+}
+
+// sane returns a rate as a file or a driver gives it, or 0 where it is none.
+func sane(rate float64) float64 {
+	if rate >= 0.001 && rate <= 1000 {
+		return rate
+	}
+	return 0
 }
 
 // FrameError is the failure of one frame of a source that can go on with the

@@ -35,7 +35,7 @@ func openCSI(t target, o Options) (Source, error) {
 	if !compressed {
 		read = (&planar{r: c.r, width: t.width, height: t.height, gray: t.format == "GRAY8"}).next
 	}
-	s := newFeed(t, "rpicam", o.timeout(), func(f *Frame) error {
+	s := newFeed(t, "rpicam", o.frame(), func(f *Frame) error {
 		err := read(f)
 		f.Time = time.Now()
 		if err == nil || frameError(err) != nil {
@@ -47,7 +47,8 @@ func openCSI(t target, o Options) (Source, error) {
 		}
 		return fmt.Errorf("camera: %s: rpicam: %w: %w; `rpicam-vid --list-cameras` shows what is connected", t.name, meaning(said.Error(), ErrLost), said)
 	}, c.stop)
-	if err := s.first(5 * o.timeout()); err != nil {
+	s.rate = t.rate
+	if err := s.first(o.firstFrame()); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -11,6 +11,7 @@ import (
 // Read ends with its context or after the timeout although the stream does not.
 type feed struct {
 	name, backend string
+	rate          float64       // frames a second, 0 if unknown
 	timeout       time.Duration // for each frame
 	next          func(*Frame) error
 	stop          func() // makes next return, waits for what it started
@@ -26,6 +27,9 @@ type feed struct {
 	ahead   *packet   // the first one, where Open has waited for it
 	err     error     // final
 }
+
+// slower is the next step where a source may only be slow.
+const slower = "if it gives frames less often, set Options.FrameTimeout, --frame-timeout, to more than that"
 
 // packet is what next made.
 type packet struct {
@@ -72,6 +76,9 @@ func (s *feed) run() {
 
 // Backend says what the stream is read through.
 func (s *feed) Backend() string { return s.backend }
+
+// Rate is what the stream says of itself.
+func (s *feed) Rate() float64 { return s.rate }
 
 func (s *feed) Read(ctx context.Context, f *Frame) error {
 	if err := s.readPacket(ctx, &s.raw); err != nil {
@@ -144,7 +151,7 @@ func (s *feed) wait(ctx context.Context) (packet, error) {
 	case <-s.quit:
 		s.err = errClosed
 	case <-s.timer.C:
-		s.err = fmt.Errorf("camera: %s: %s: %w: no frame for %v; a slower source needs a longer timeout", s.name, s.backend, ErrLost, s.timeout)
+		s.err = fmt.Errorf("camera: %s: %s: %w: no frame for %v; %s", s.name, s.backend, ErrLost, s.timeout, slower)
 		s.end()
 	}
 	return packet{}, s.err

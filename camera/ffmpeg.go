@@ -3,12 +3,14 @@ package camera
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/url"
+	"os/exec"
 	"strconv"
 	"strings"
 	"time"
@@ -49,7 +51,7 @@ func runFFmpeg(t target, o Options, u *url.URL, passthrough string) (Source, err
 		return nil, err
 	}
 	frames := 0
-	s := newFeed(t, "ffmpeg", o.timeout(), func(f *Frame) error {
+	s := newFeed(t, "ffmpeg", o.frame(), func(f *Frame) error {
 		err := nextPPM(c.r, f)
 		f.Time = time.Now()
 		if err == nil {
@@ -58,10 +60,36 @@ func runFFmpeg(t target, o Options, u *url.URL, passthrough string) (Source, err
 		}
 		return ffmpegEnd(t, u, c.verdict(), err, frames)
 	}, c.stop)
-	if err := s.first(5 * o.timeout()); err != nil {
+	if err := s.first(o.firstFrame()); err != nil {
 		return nil, err
 	}
+	if t.kind == videoTarget {
+		s.rate = probeRate(t.path, o.firstFrame())
+	}
 	return s, nil
+}
+
+// probeRate asks ffprobe, which comes with ffmpeg, for the frames a second of a
+// file: the average, since the distances may vary. It returns 0 where nobody
+// tells.
+func probeRate(path string, timeout time.Duration) float64 {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "ffprobe", "-loglevel", "error", "-protocol_whitelist", "file", "-select_streams", "v:0",
+		"-show_entries", "stream=avg_frame_rate", "-of", "default=noprint_wrappers=1:nokey=1", "-i", "file:"+path)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	if err != nil {
+		return 0
+	}
+	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	frames, seconds, _ := strings.Cut(strings.TrimSpace(line), "/")
+	a, errA := strconv.ParseFloat(frames, 64)
+	b, errB := strconv.ParseFloat(seconds, 64)
+	if errA != nil || errB != nil {
+		return 0
+	}
+	return sane(a / b)
 }
 
 // ffmpegArgs returns the arguments and the standard input that make ffmpeg read

@@ -53,10 +53,10 @@ func (o Options) openHTTP(t target) (Source, error) {
 	start := []byte(nil)
 	if kind == "" || kind == "application/octet-stream" {
 		// Peek waits for as many bytes as it is asked for, so ask for few.
-		timer := time.AfterFunc(o.timeout(), stop)
+		timer := time.AfterFunc(max(o.timeout(), o.frame()), stop)
 		start, err = r.Peek(2)
 		if !timer.Stop() || err != nil {
-			return fail(ErrLost, fmt.Sprintf("no data within %v", o.timeout()))
+			return fail(ErrLost, fmt.Sprintf("no data within %v; %s", max(o.timeout(), o.frame()), slower))
 		}
 	}
 	next := (func(*Frame) error)(nil)
@@ -73,7 +73,7 @@ func (o Options) openHTTP(t target) (Source, error) {
 		stop()
 		return o.openDecoder(t)
 	}
-	return newFeed(t, "http", o.timeout(), func(f *Frame) error { return t.lost("http", next(f)) }, stop), nil
+	return newFeed(t, "http", o.frame(), func(f *Frame) error { return t.lost("http", next(f)) }, stop), nil
 }
 
 // lost gives the end of a live stream, and errors of the system, their place.

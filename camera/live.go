@@ -24,7 +24,7 @@ type LiveConfig struct {
 	Retries int
 	// Watchdog is how long the source may neither open nor return from Read before
 	// it is left to itself and opened anew. It has to be longer than the source's
-	// own timeout. 0 is 15 s.
+	// own timeouts. 0 is 15 s, or for OpenLive what its Options need.
 	Watchdog time.Duration
 }
 
@@ -63,10 +63,16 @@ type Live struct {
 
 // OpenLive returns a Live of what [Options.Open] opens.
 func OpenLive(uri string, o Options, c LiveConfig) *Live {
+	return NewLive(func() (Source, error) { return o.Open(uri) }, o.live(c))
+}
+
+// live returns c with a watchdog that waits for longer than a source with these
+// options.
+func (o Options) live(c LiveConfig) LiveConfig {
 	if c.Watchdog <= 0 {
-		c.Watchdog = max(15*time.Second, 6*o.timeout())
+		c.Watchdog = max(15*time.Second, o.timeout()+o.firstFrame())
 	}
-	return NewLive(func() (Source, error) { return o.Open(uri) }, c)
+	return c
 }
 
 // NewLive returns a Live of the source that open opens, each time anew. It
@@ -234,7 +240,8 @@ func (l *Live) watch(s *session, timer *time.Timer) error {
 				continue
 			}
 			s.abandon()
-			return fmt.Errorf("camera: %w: the source has not returned for %v and is left to itself", ErrLost, l.c.Watchdog)
+			return fmt.Errorf("camera: %w: the source has not returned for %v and is left to itself; one that is slow needs a longer LiveConfig.Watchdog",
+				ErrLost, l.c.Watchdog)
 		case <-l.quit:
 			s.cancel()
 			timer.Reset(time.Second)

@@ -12,11 +12,16 @@ import (
 
 // Options say how a source is opened. The zero value is good.
 type Options struct {
-	// Timeout is how long a live source may take to answer, and then to give each
-	// frame, before Open or Read fails with ErrLost. A camera, and a stream that is
-	// decoded by FFmpeg, has five times as long for its first frame: the one has to
-	// start, the other to wait for a key frame. 0 is 2 seconds.
+	// Timeout is how long a live source may take to answer before Open fails with
+	// ErrLost. A camera, and a stream that is decoded by FFmpeg, has five times as
+	// long for its first frame: the one has to start, the other to wait for a key
+	// frame. 0 is 2 seconds.
 	Timeout time.Duration
+	// FrameTimeout is how long a live source may take from one frame to the next
+	// before Read fails with ErrLost; the first one has that long too, where it is
+	// more than Timeout allows. A camera that sends a picture every hour needs more
+	// than an hour. 0 is as long as Timeout.
+	FrameTimeout time.Duration
 }
 
 func (o Options) timeout() time.Duration {
@@ -24,6 +29,30 @@ func (o Options) timeout() time.Duration {
 		return 2 * time.Second
 	}
 	return o.Timeout
+}
+
+// frame returns the time from one frame to the next.
+func (o Options) frame() time.Duration {
+	if o.FrameTimeout <= 0 {
+		return o.timeout()
+	}
+	return o.FrameTimeout
+}
+
+// firstFrame returns the time that a source has which has to start or to wait
+// for a key frame.
+func (o Options) firstFrame() time.Duration { return max(5*o.timeout(), o.frame()) }
+
+// IsLive reports whether uri, as Open takes it, names a camera or a stream: it
+// goes on whether it is read or not, so it is for [OpenLive]. It is false for
+// files, folders, globs and test:, of which no frame is lost, and for what Open
+// refuses by its spelling. Nothing is opened.
+func IsLive(uri string) bool {
+	if info, err := os.Stat(uri); err == nil && (info.IsDir() || info.Mode().IsRegular()) {
+		return false
+	}
+	t, err := parseTarget(uri)
+	return err == nil && (t.kind == deviceTarget || t.kind == csiTarget || t.kind == streamTarget)
 }
 
 // Open opens what uri names with default options. See [Options.Open].

@@ -94,27 +94,27 @@ func openStream(t target, o Options) (Source, bool, error) {
 	if !has(gocv.VideoCaptureFFmpeg) {
 		return nil, false, nil
 	}
-	limit := o.timeout()
+	limit := max(o.timeout(), o.frame())
 	if strings.HasPrefix(t.uri, "rtsp") {
 		u, err := url.Parse(t.uri)
 		if err != nil {
 			return nil, true, fmt.Errorf("camera: %s: %w", t.name, ErrSyntax)
 		}
-		if err := greet(t, u, limit); err != nil {
+		if err := greet(t, u, o.timeout()); err != nil {
 			return nil, true, err
 		}
-		limit *= 5
+		limit = o.firstFrame()
 	}
 	opening.Lock()
 	start := time.Now()
-	s, ok := capture(t, "ffmpeg", t.uri, gocv.VideoCaptureFFmpeg, timeouts(limit, o.timeout()))
+	s, ok := capture(t, "ffmpeg", t.uri, gocv.VideoCaptureFFmpeg, timeouts(limit, o.frame()))
 	took := time.Since(start)
 	opening.Unlock()
 	switch {
 	case ok:
 		return live(t, o, s), true, nil
 	case took >= limit:
-		return nil, true, fmt.Errorf("camera: %s: opencv/ffmpeg: %w: no video within %v; a slower source needs a longer timeout", t.name, ErrLost, limit)
+		return nil, true, fmt.Errorf("camera: %s: opencv/ffmpeg: %w: no video within %v; %s", t.name, ErrLost, limit, slower)
 	}
 	return explain(fmt.Errorf("camera: %s: opencv/ffmpeg: %w: the server gives no video; check the path, the user and the password", t.name, ErrNotFound))
 }
@@ -144,7 +144,7 @@ func havePlugins(names ...string) bool {
 // openPipeline gives up on a camera that does not start, which GStreamer waits
 // for as long as it takes.
 func openPipeline(t target, o Options, pipeline string) (Source, bool, error) {
-	limit := 5 * o.timeout()
+	limit := o.firstFrame()
 	opened := make(chan *cvSource)
 	late := make(chan struct{})
 	go func() {
@@ -252,7 +252,8 @@ type cvSource struct {
 	name, backend string
 	file          bool // ends, rather than being lost
 	frames        int  // that the header promises, 0 if unknown
-	index         int  // of the next frame
+	rate          float64
+	index         int // of the next frame
 	err           error
 	capture       *gocv.VideoCapture
 	mat           gocv.Mat
@@ -275,13 +276,17 @@ func capture(t target, backend, uri string, api gocv.VideoCaptureAPI, params []g
 		_ = vc.Close()
 		return nil, false
 	}
-	return &cvSource{name: t.name, backend: "opencv/" + backend, file: t.kind == videoTarget, capture: vc, mat: gocv.NewMat()}, true
+	return &cvSource{name: t.name, backend: "opencv/" + backend, file: t.kind == videoTarget, rate: sane(vc.Get(gocv.VideoCaptureFPS)),
+		capture: vc, mat: gocv.NewMat()}, true
 }
 
 // Backend says what the source is read through.
 func (s *cvSource) Backend() string { return s.backend }
 
 func (s *cvSource) Len() int { return s.frames }
+
+// Rate is CAP_PROP_FPS.
+func (s *cvSource) Rate() float64 { return s.rate }
 
 // Read copies the frame once, from OpenCV's memory to f.
 func (s *cvSource) Read(ctx context.Context, f *Frame) error {
@@ -363,16 +368,19 @@ func (s *cvSource) Close() error {
 type cvFeed struct {
 	*feed
 	source *cvSource
+	grace  time.Duration // that Close waits for OpenCV
 	once   sync.Once
 }
 
 func live(t target, o Options, s *cvSource) *cvFeed {
 	next := func(f *Frame) error { return s.Read(context.Background(), f) }
-	return &cvFeed{feed: newFeed(t, s.backend, o.timeout(), next, func() {}), source: s}
+	f := &cvFeed{feed: newFeed(t, s.backend, o.frame(), next, func() {}), source: s, grace: o.timeout()}
+	f.rate = s.rate
+	return f
 }
 
-// Close waits as long as a frame may take, and leaves the rest to a goroutine
-// where OpenCV hangs for longer.
+// Close waits for the frame that OpenCV reads, and leaves the rest to a
+// goroutine where that takes longer than an answer may.
 func (s *cvFeed) Close() error {
 	var err error
 	s.once.Do(func() {
@@ -381,7 +389,7 @@ func (s *cvFeed) Close() error {
 		select {
 		case <-s.done:
 			err = free()
-		case <-time.After(s.timeout):
+		case <-time.After(s.grace):
 			go func() { _ = free() }()
 		}
 	})

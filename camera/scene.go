@@ -44,7 +44,8 @@ func bounce(n, step, way int) int {
 type scene struct {
 	name          string
 	width, height int
-	frames        int // 0 without end
+	frames        int     // 0 without end
+	rate          float64 // 0 as fast as it is read
 	every         time.Duration
 	due           time.Time // of the next frame
 	timer         *time.Timer
@@ -54,7 +55,7 @@ type scene struct {
 }
 
 func openScene(t target) (Source, error) {
-	s := &scene{name: t.name, width: t.width, height: t.height, frames: t.frames}
+	s := &scene{name: t.name, width: t.width, height: t.height, rate: t.rate, frames: t.frames}
 	if s.width == 0 {
 		s.width, s.height = 640, 480
 	}
@@ -81,6 +82,9 @@ func openScene(t target) (Source, error) {
 func (s *scene) Backend() string { return "test" }
 
 func (s *scene) Len() int { return s.frames }
+
+// Rate is the option rate.
+func (s *scene) Rate() float64 { return s.rate }
 
 func (s *scene) Read(ctx context.Context, f *Frame) error {
 	if s.err != nil {

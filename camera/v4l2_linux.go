@@ -30,7 +30,9 @@ var fourcc = []struct {
 type v4l2 struct {
 	name    string
 	node    *node
-	timeout time.Duration
+	first   time.Duration // that it has to start
+	timeout time.Duration // for each frame
+	rate    float64       // frames a second, 0 if unknown
 	closing atomic.Bool
 	mu      sync.Mutex // held by Read, so that Close takes the buffers away only between two
 	pix     v4l2PixFormat
@@ -54,7 +56,7 @@ func openDevice(t target, o Options) (Source, error) {
 }
 
 func startDevice(t target, o Options, n *node) (Source, error) {
-	d := &v4l2{name: t.name, node: n, timeout: o.timeout(), index: -1}
+	d := &v4l2{name: t.name, node: n, first: o.firstFrame(), timeout: o.frame(), index: -1}
 	if err := d.start(t); err != nil {
 		_ = d.release() // err is what matters
 		return nil, err
@@ -112,7 +114,9 @@ func (d *v4l2) set(t target, c choice, code uint32) error {
 	if c.rate > 0 {
 		// Devices without a settable rate refuse this, and go on with their own.
 		p := v4l2Streamparm{kind: typeCapture, interval: v4l2Fract{1000, uint32(c.rate*1000 + 0.5)}}
-		_ = d.node.ioctl(reqSParm, unsafe.Pointer(&p))
+		if d.node.ioctl(reqSParm, unsafe.Pointer(&p)) == nil {
+			d.rate = sane(p.interval.rate())
+		}
 	}
 	return nil
 }
@@ -150,6 +154,9 @@ func (d *v4l2) queue(index uint32) error {
 
 // Backend says v4l2.
 func (d *v4l2) Backend() string { return "v4l2" }
+
+// Rate is what the driver was set to.
+func (d *v4l2) Rate() float64 { return d.rate }
 
 func (d *v4l2) Read(ctx context.Context, f *Frame) error {
 	if d.format != mjpeg {
@@ -193,11 +200,11 @@ func (d *v4l2) wait(ctx context.Context) error {
 		}
 		limit := d.timeout
 		if d.index < 0 {
-			limit *= 5 // a camera takes its time to start
+			limit = d.first
 		}
 		left := limit - time.Since(d.waiting)
 		if left <= 0 {
-			return fmt.Errorf("camera: %s: v4l2: %w: no frame for %v; unplug the camera and plug it in again, or use a lower rate or size", d.name, ErrLost, limit)
+			return fmt.Errorf("camera: %s: v4l2: %w: no frame for %v; unplug the camera and plug it in again, or use a lower rate or size; %s", d.name, ErrLost, limit, slower)
 		}
 		// A poll cannot be woken by a context, so it is a short one.
 		ready, err := d.node.poll(int(min(left, 50*time.Millisecond)/time.Millisecond) + 1)
