@@ -52,6 +52,7 @@ func avx2(s *Set) {
 		Min: amd64.F32MinimumScalar, Max: amd64.F32MaximumScalar, PRelu: amd64.F32PReluScalar,
 	}
 	s.F32Lerp, s.F32Max, s.F32ExpSum = amd64.F32Lerp, amd64.F32Max, amd64.F32ExpSum
+	s.F32Peak = amd64.F32Peak
 }
 
 // avx512 replaces what AVX-512 with F, BW, DQ and VL does better.
@@ -83,4 +84,5 @@ func avx512(s *Set) {
 		Min: amd64.F32MinimumScalarAVX512, Max: amd64.F32MaximumScalarAVX512, PRelu: amd64.F32PReluScalarAVX512,
 	}
 	s.F32Lerp, s.F32Max, s.F32ExpSum = amd64.F32LerpAVX512, amd64.F32MaxAVX512, amd64.F32ExpSumAVX512
+	s.F32Peak = amd64.F32PeakAVX512
 }

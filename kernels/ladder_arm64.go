@@ -36,5 +36,6 @@ func machine(s Set) []*Set {
 	s.F32Lerp = arm64.F32Lerp
 	s.F32Max = arm64.F32Max
 	s.F32ExpSum = arm64.F32ExpSum
+	s.F32Peak = arm64.F32Peak
 	return []*Set{&s}
 }

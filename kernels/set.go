@@ -70,6 +70,11 @@ type Set struct {
 	// F32ExpSum sets dst[i] = exp(src[i]-shift) and returns the sum; dst may
 	// be src.
 	F32ExpSum func(dst, src []float32, shift float32) float32
+
+	// F32Peak does as many multiply-adds for each of rounds as keep the units
+	// of one core busy, without memory, and returns how many it did in all. It
+	// serves to measure the machine.
+	F32Peak func(rounds int) int
 }
 
 // Ref returns the lowest rung: plain Go, on every CPU.
@@ -107,5 +112,6 @@ func Ref() *Set {
 		F32Lerp:   ref.F32Lerp,
 		F32Max:    ref.F32Max,
 		F32ExpSum: ref.F32ExpSum,
+		F32Peak:   ref.F32Peak,
 	}
 }

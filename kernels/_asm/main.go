@@ -17,10 +17,11 @@ var files = map[string]func(){
 	"unary":  unaries,
 	"binary": binaries,
 	"reduce": reductions,
+	"peak":   peaks,
 }
 
 func main() {
-	kernels := flag.String("kernels", "", "the file to generate: gemm, window, unary, binary or reduce")
+	kernels := flag.String("kernels", "", "the file to generate: gemm, window, unary, binary, reduce or peak")
 	isa := flag.String("isa", "", "the instruction set: avx2 or avx512")
 	flag.Parse()
 	generate := files[*kernels]

@@ -586,3 +586,16 @@ func f32AffineNEON(dst, src *float32, p, q float32, n int)
 //
 //go:noescape
 func f32ExpSumNEON(dst, src *float32, shift float32, n int) float32
+
+// f32PeakNEON does a multiply-add in every lane of its accumulators and
+// returns the sum of their first lanes:
+//
+//	for range rounds {
+//		acc[i] = fma(1, 1, acc[i])
+//	}
+//	return acc[0] + acc[1] + ...
+//
+// rounds is at least 1.
+//
+//go:noescape
+func f32PeakNEON(rounds int) float32
