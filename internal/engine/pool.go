@@ -16,8 +16,9 @@ import (
 )
 
 // serialCost is the work, in multiply-adds, below which a step is not worth
-// sharing: about 20 microseconds.
-const serialCost = 1 << 17
+// sharing: about half a microsecond. Sharing a short step also leaves its
+// output where the next step's workers look for it.
+const serialCost = 1 << 14
 
 // parkAfter is how long an idle helper spins behind the end of a frame before
 // it sleeps. Within a frame it spins until the frame ends.
@@ -26,23 +27,33 @@ const parkAfter = 50 * time.Microsecond
 // pool is the one worker pool of the process. Its helpers serve one Run at a
 // time; a Run that finds them taken computes on its caller.
 //
-// Tiles are claimed from one word: a 16-bit epoch that names the step, the
-// number of helpers that may take part, the number of tiles, and the next
-// tile. A helper that comes late finds another epoch or no tile left, so it can
-// never run a tile of a step that is over, nor one of a smaller crew than the
-// one it was woken for; a helper that is not scheduled at all costs nothing,
-// since the caller claims tiles itself.
+// Every worker has a span of a step's tiles, the same fraction of every step,
+// so that it finds what it wrote in its own cache; who is done with its own
+// takes tiles from the far end of another's. A span is one word: a 16-bit epoch
+// that names the step, the number of helpers that may take part, the end, and
+// the next tile. A helper that comes late finds another epoch or no tile left,
+// so it can never run a tile of a step that is over, nor one of a smaller crew
+// than the one it was woken for; a helper that is not scheduled at all costs
+// nothing, since the others take its tiles.
 type pool struct {
 	owner   sync.Mutex // held by the Run that has the helpers
 	helpers []*helper
 	active  atomic.Bool  // a frame is under way and helpers spin
 	noSpin  atomic.Bool  // helpers sleep as soon as no tile is left
 	limit   atomic.Int32 // helpers that may take part in it
-	word    atomic.Uint64
 	step    atomic.Pointer[op.Step]
-	done    atomic.Int32
 	failure atomic.Pointer[error]
 	epoch   uint64
+	_       [cacheLine]byte
+	done    atomic.Int32
+	_       [cacheLine]byte
+	spans   [maxHelpers + 1]span
+}
+
+// span is what is left of a worker's tiles, apart from all others' in memory.
+type span struct {
+	word atomic.Uint64
+	_    [cacheLine]byte
 }
 
 const (
@@ -50,6 +61,7 @@ const (
 	tileMask   = 1<<tileBits - 1
 	crewBits   = 8
 	maxHelpers = 1<<crewBits - 1
+	cacheLine  = 128 // processors fetch lines of 64 bytes in pairs
 )
 
 // helper is one goroutine of the pool.
@@ -123,12 +135,17 @@ func (c crew) run(s *op.Step) error {
 	p.done.Store(0)
 	p.step.Store(s)
 	p.epoch++ // only its low bits are kept
-	p.word.Store((p.epoch<<crewBits|uint64(p.limit.Load()))<<(2*tileBits) | uint64(min(s.Tiles, tileMask))<<tileBits)
+	crew := uint64(p.limit.Load())
+	head := (p.epoch<<crewBits | crew) << (2 * tileBits)
+	tiles := uint64(min(s.Tiles, tileMask))
+	for w := range crew + 1 {
+		p.spans[w].word.Store(head | tiles*(w+1)/(crew+1)<<tileBits | tiles*w/(crew+1))
+	}
 	if !c.spin {
 		c.wake()
 	}
-	p.work(0)
-	for i := 0; int(p.done.Load()) < min(s.Tiles, tileMask); i++ {
+	p.work(0, int(crew)+1)
+	for i := 0; int(p.done.Load()) < int(tiles); i++ {
 		relax(i)
 	}
 	for t := tileMask; t < s.Tiles; t++ { // beyond what a word can count
@@ -140,26 +157,43 @@ func (c crew) run(s *op.Step) error {
 	return nil
 }
 
-// work claims and computes tiles until none is left for this worker. It
-// returns whether it found any.
-func (p *pool) work(worker int) (found bool) {
+// work claims and computes the tiles of a worker, and then those that others
+// have not come to. It returns whether it found any.
+func (p *pool) work(worker, crew int) bool {
+	n := p.drain(worker, worker)
+	for i := 1; i < crew; i++ {
+		n += p.drain(worker, (worker+i)%crew)
+	}
+	if n > 0 {
+		p.done.Add(n)
+	}
+	return n > 0
+}
+
+// drain computes what it can claim of the span of a worker: the first tile of
+// its own, the last of another's. It returns how many it claimed.
+func (p *pool) drain(worker, owner int) (n int32) {
+	at := &p.spans[owner].word
 	for {
-		w := p.word.Load()
-		tile, tiles := w&tileMask, w>>tileBits&tileMask
-		if tile >= tiles || worker > int(w>>(2*tileBits)&maxHelpers) {
-			return found
+		w := at.Load()
+		next, end := w&tileMask, w>>tileBits&tileMask
+		if next >= end || worker > int(w>>(2*tileBits)&maxHelpers) {
+			return n
 		}
-		if !p.word.CompareAndSwap(w, w+1) {
+		tile, left := next, w+1
+		if worker != owner {
+			tile, left = end-1, w-1<<tileBits
+		}
+		if !at.CompareAndSwap(w, left) {
 			continue
 		}
-		found = true
-		// The step cannot change before this tile is done.
+		n++
+		// The step cannot change before this tile is counted.
 		p.tile(p.step.Load(), worker, int(tile))
 	}
 }
 
-// tile computes one tile and counts it, whatever happens: a panic becomes an
-// error of the Run.
+// tile computes one tile. A panic becomes an error of the Run.
 func (p *pool) tile(s *op.Step, worker, tile int) {
 	defer p.guard()
 	s.Run(worker, tile)
@@ -170,7 +204,6 @@ func (p *pool) guard() {
 		err := fmt.Errorf("internal error in a kernel: %v (please report it with the model)", r)
 		p.failure.Store(&err)
 	}
-	p.done.Add(1)
 }
 
 // serve is the life of a helper: sleep, spin while a frame is under way, and
@@ -181,7 +214,7 @@ func (p *pool) serve(h *helper) {
 		h.parked.Store(false)
 		idle, since := 0, time.Now()
 		for {
-			if p.work(h.id) {
+			if p.work(h.id, int(p.limit.Load())+1) {
 				idle, since = 0, time.Now()
 				continue
 			}

@@ -11,6 +11,23 @@ import (
 // outweigh the claim, little enough to balance and to let Go preempt.
 const tileCost = 1 << 18
 
+// largeWeights is the number of weights from which on it pays that each worker
+// reads only its own part of them: about what a core's own cache holds.
+const largeWeights = 1 << 16
+
+// tiles returns how many tiles a step of that cost is cut into: the same
+// number for each worker.
+func (e *Env) tiles(cost int) int {
+	t := (cost + tileCost - 1) / tileCost
+	return max(1, (t+e.Threads-1)/e.Threads*e.Threads)
+}
+
+// part returns the bounds of one of some parts of n, at multiples of step.
+func part(i, parts, n, step int) (from, to int) {
+	steps := (n + step - 1) / step
+	return steps * i / parts * step, min(steps*(i+1)/parts*step, n)
+}
+
 // Prepare implements Preparer. Pointwise convolutions are a plain GEMM,
 // depthwise ones have their own kernel, few-channel ones (the first layer)
 // read whole rows of their kernel as one tap, and all others are an implicit
@@ -78,8 +95,6 @@ type convGemm struct {
 	offsets  []int32
 	zero     []float32
 	rows     int // output pixels of one image
-	rowStep  int
-	colStep  int
 	rowTiles int
 	colTiles int
 	padded   *paddedImage
@@ -127,33 +142,29 @@ func prepareGemm(env *Env, s *convShape, form gemmForm) []Step {
 	return []Step{step}
 }
 
-// split chooses the extents of a tile.
+// split chooses the number of tiles: parts of the rows, so that each worker
+// finds in its cache what it wrote, unless the weights are the larger share of
+// what is read.
 func (g *convGemm) split(taps int) {
 	mr, nr := g.env.Kernels.F32MR, g.env.Kernels.F32NR
-	perRow := g.k * taps * g.n
-	g.colStep = (g.n + nr - 1) / nr * nr
-	g.rowStep = max(tileCost/max(perRow, 1)/mr, 4) * mr
-	if g.rowStep >= g.rows {
-		g.rowStep = g.rows
-		// Too few rows to share out: split columns as well.
-		if parts := min(perRow*g.rows/tileCost, g.colStep/nr); parts > 1 {
-			g.colStep = ((g.colStep/nr + parts - 1) / parts) * nr
-		}
+	weights := g.k * taps * g.n
+	tiles := g.env.tiles(weights * g.rows)
+	g.rowTiles, g.colTiles = min(tiles, (g.rows+mr-1)/mr), 1
+	if weights > largeWeights && weights > 2*g.rows*g.k || g.rowTiles < g.env.Threads {
+		g.rowTiles, g.colTiles = 1, min(tiles, (g.n+nr-1)/nr)
 	}
-	g.rowTiles = (g.rows + g.rowStep - 1) / g.rowStep
-	g.colTiles = (g.n + g.colStep - 1) / g.colStep
 }
 
-// run computes one tile: rowStep output pixels by colStep channels of one
-// group of one image.
+// run computes one tile: some output pixels by some channels of one group of
+// one image.
 func (g *convGemm) run(worker, tile int) {
 	s, mr, nr := g.s, g.env.Kernels.F32MR, g.env.Kernels.F32NR
 	col, tile := tile%g.colTiles, tile/g.colTiles
 	row, tile := tile%g.rowTiles, tile/g.rowTiles
 	group, image := tile%s.Group, tile/s.Group
 	x, y := g.env.In[0], g.env.Out[0]
-	r0, r1 := row*g.rowStep, min((row+1)*g.rowStep, g.rows)
-	c0, c1 := col*g.colStep, min((col+1)*g.colStep, g.n)
+	r0, r1 := part(row, g.rowTiles, g.rows, mr)
+	c0, c1 := part(col, g.colTiles, g.n, nr)
 	outPitch := pitch(y)
 	outBase := image*g.rows*outPitch + group*g.n
 
@@ -288,7 +299,6 @@ type convDepthwise struct {
 	env     *Env
 	weights []float32
 	offsets []int32
-	step    int // output pixels in a tile
 	tiles   int // per image
 	args    []ref.DwconvF32
 }
@@ -309,8 +319,7 @@ func prepareDepthwise(env *Env, s *convShape) []Step {
 	d.offsets = sharedOffsets(env, s)
 	zero := sharedZero(env, s.cin)
 	rows := s.OutH * s.OutW
-	d.step = min(rows, max(tileCost/(taps*s.cin), 16))
-	d.tiles = (rows + d.step - 1) / d.step
+	d.tiles = min(env.tiles(rows*taps*s.cin*3), (rows+15)/16) // a multiply-add of a GEMM takes a third of the time
 	for i := range d.args {
 		d.args[i] = ref.DwconvF32{Zero: unsafe.Pointer(&zero[0]), W: unsafe.Pointer(&d.weights[0]), WStride: wide * 4,
 			Taps: taps, C: s.cin, Min: s.Act.Min, Max: s.Act.Max}
@@ -322,7 +331,7 @@ func (d *convDepthwise) run(worker, tile int) {
 	s, x, y := d.s, d.env.In[0], d.env.Out[0]
 	image, tile := tile/d.tiles, tile%d.tiles
 	rows := s.OutH * s.OutW
-	r0, r1 := tile*d.step, min((tile+1)*d.step, rows)
+	r0, r1 := part(tile, d.tiles, rows, 1)
 	outPitch := pitch(y)
 	out := (image*rows + r0) * outPitch
 	a := &d.args[worker]

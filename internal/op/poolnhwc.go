@@ -94,7 +94,6 @@ type poolPlan struct {
 	kern    func(*ref.PoolF32)
 	offsets []int32
 	scale   []float32
-	step    int
 	tiles   int // per image
 	args    []ref.PoolF32
 }
@@ -125,8 +124,7 @@ func (p *PoolNHWC) Prepare(env *Env) ([]Step, error) {
 		}
 	}
 	taps := p.KH * p.KW
-	d.step = min(rows, max(tileCost/(taps*c), 16))
-	d.tiles = (rows + d.step - 1) / d.step
+	d.tiles = min(env.tiles(rows*taps*c), (rows+15)/16)
 	for i := range d.args {
 		d.args[i] = ref.PoolF32{Taps: taps, C: c}
 	}
@@ -180,7 +178,7 @@ func (d *poolPlan) run(worker, tile int) {
 	x, y := d.env.In[0], d.env.Out[0]
 	image, tile := tile/d.tiles, tile%d.tiles
 	rows := d.p.OutH * d.p.OutW
-	r0, r1 := tile*d.step, min((tile+1)*d.step, rows)
+	r0, r1 := part(tile, d.tiles, rows, 1)
 	a, outPitch := &d.args[worker], pitch(y)
 	a.In, a.Out = elem(x, image*x.Shape[1]*x.Shape[2]*pitch(x)), elem(y, (image*rows+r0)*outPitch)
 	a.OutStride, a.Pixels = outPitch*4, r1-r0

@@ -2,6 +2,10 @@ package ref
 
 import "unsafe"
 
+// apart keeps the arguments of two workers, which they write all the time, out
+// of one another's cache lines.
+type apart [128]byte
+
 // GemmF32 holds the arguments of one float32 matrix tile:
 //
 //	C[m][n] = clamp(bias[n] + Σt Σk A(m,t)[k]·W[t·K+k][n] + Res[m][n], Min, Max)
@@ -28,6 +32,7 @@ type GemmF32 struct {
 	M, N      int
 	K, Taps   int
 	Min, Max  float32
+	_         apart
 }
 
 // DwconvF32 holds the arguments of one run of output pixels of a depthwise
@@ -52,6 +57,7 @@ type DwconvF32 struct {
 	Taps      int
 	C         int
 	Min, Max  float32
+	_         apart
 }
 
 // PoolF32 holds the arguments of one run of output pixels of a pooling over
@@ -67,4 +73,5 @@ type PoolF32 struct {
 	Pixels    int
 	Taps      int
 	C         int
+	_         apart
 }
