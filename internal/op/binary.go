@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/edgecam/edgecam/internal/graph"
@@ -264,43 +265,22 @@ func (k BinaryKind) Kernel() (f kernels.Binary, ok bool) {
 // Prepare implements Preparer.
 func (b *Binary) Prepare(env *Env) ([]Step, error) {
 	x, y, out := env.In[0], env.In[1], env.Out[0]
-	w := b.walk(out, x, y)
-	k, ok := b.Kind.Kernel()
-	if !ok || x.DType != tensor.Float32 {
-		step := w.in
+	if _, ok := b.Kind.Kernel(); !ok || x.DType != tensor.Float32 {
+		w := b.walk(out, x, y)
 		return eachRow(w, strings.ToLower(b.Kind.String()), 4, func(off [4]int, from, to int) {
-			b.row(out, x, y, off, step, from, to)
+			b.row(out, x, y, off, w.in, from, to)
 		}), nil
 	}
-	return binaryF32(env, w, k, whole[float32](out), whole[float32](x), whole[float32](y)), nil
-}
-
-// binaryF32 returns the step that sets dst to k of p and q over a walk.
-func binaryF32(env *Env, w walk, k kernels.Binary, dst, p, q []float32) []Step {
-	vec, scalar := env.Kernels.F32Binary[k], env.Kernels.F32BinaryScalar[k]
-	affine := env.Kernels.F32Unary[kernels.Affine]
-	same, left, commutes := w.in[1] == w.in[2], w.in[2] == 0, k != kernels.Sub && k != kernels.Div && k != kernels.PRelu
-	return eachRow(w, "f32_binary", 1, func(off [4]int, from, to int) {
-		d := dst[off[0]+from : off[0]+to]
-		switch {
-		case same && w.in[1] == 0: // one number for the row, as another operand is longer
-			scalar(d[:1], p[off[1]:off[1]+1], q[off[2]])
-			for i := range d {
-				d[i] = d[0]
-			}
-		case same:
-			vec(d, p[off[1]+from:off[1]+to], q[off[2]+from:off[2]+to])
-		case left:
-			scalar(d, p[off[1]+from*w.in[1]:][:len(d)], q[off[2]])
-		case commutes:
-			scalar(d, q[off[2]+from:off[2]+to], p[off[1]])
-		case k == kernels.Sub:
-			affine(d, q[off[2]+from:off[2]+to], -1, p[off[1]])
-		default:
-			a := p[off[1]]
-			for i, v := range q[off[2]+from : off[2]+to] {
-				d[i] = a / v
-			}
-		}
-	})
+	rank := len(out.Shape)
+	shift := rank - len(y.Shape)
+	if b.Legacy {
+		shift = b.shift(x.Shape, y.Shape)
+	}
+	in, shifts, link := []*tensor.Tensor{x, y}, []int{rank - len(x.Shape), shift}, Link{Kind: b.Kind, Arg: 1}
+	if !x.Shape.Equal(out.Shape) && y.Shape.Equal(out.Shape) {
+		slices.Reverse(in)
+		slices.Reverse(shifts)
+		link.Swap = true
+	}
+	return prepareChain(env, "f32_binary", out, []Link{link}, in, shifts), nil
 }

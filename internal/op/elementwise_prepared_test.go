@@ -53,10 +53,14 @@ func preparedCases() (cases []struct {
 	shapes := [][2][]int{
 		{{3, 5, 7}, {3, 5, 7}}, {{3, 5, 7}, {7}}, {{3, 5, 7}, {5, 1}}, {{3, 5, 7}, {}}, {{3, 5, 7}, {3, 1, 7}},
 		{{2, 40, 30, 16}, {2, 1, 1, 16}}, {{1, 40000}, {1, 1}}, {{0, 5}, {1, 5}}, {{1}, {1}}, {{6, 1}, {6, 1}},
+		{{4, 700, 2}, {700, 2}}, {{4, 700, 2}, {4, 1, 2}}, {{3, 500, 5}, {3, 500, 1}}, {{2, 3, 1300}, {2, 1, 1300}}, {{2, 3, 130}, {2, 3, 1}},
+		{{2, 3, 5, 2, 6}, {3, 1, 2, 1}}, {{2, 600, 3}, {2, 600, 3}}, {{5000, 3}, {3}}, {{2100, 1}, {1}}, {{3, 1, 7, 1}, {1, 9, 1, 31}}, // both broadcast, which PRelu does not allow
 	}
 	for k := op.Add; k <= op.Fmod; k++ {
 		for _, s := range shapes {
-			add(1, &op.Binary{Kind: k}, wave(-4.5, s[0]...), wave(-4.2, s[1]...))
+			if k != op.PRelu || len(s[1]) == 0 || s[1][len(s[1])-1] != 31 {
+				add(1, &op.Binary{Kind: k}, wave(-4.5, s[0]...), wave(-4.2, s[1]...))
+			}
 			if k != op.PRelu {
 				add(1, &op.Binary{Kind: k}, wave(-4.2, s[1]...), wave(-4.5, s[0]...))
 			}
@@ -70,6 +74,16 @@ func preparedCases() (cases []struct {
 	for _, k := range []op.BinaryKind{op.Add, op.Min, op.Max} {
 		add(1, &op.Variadic{Kind: k}, wave(0, 3, 5, 7), wave(1, 7), wave(2, 5, 1))
 		add(1, &op.Variadic{Kind: k, Mean: k == op.Add}, wave(0, 7), wave(1, 3, 5, 7), wave(2, 5, 1))
+	}
+	add(1, &op.Variadic{Kind: op.Add, Mean: true}, wave(0, 2, 900, 3), wave(1, 3), wave(2, 2, 1, 3), wave(2, 900, 1))
+	chain := &op.Chain{Links: []op.Link{
+		{Kind: op.Mul, Arg: 1}, {Kind: op.Add, Arg: 2}, {Kind: op.PRelu, Arg: 3}, {Kind: op.Sub, Arg: 4, Swap: true},
+		{Unary: &op.Unary{Kind: op.Sigmoid}}, {Kind: op.Div, Arg: 5, Swap: true}, {Kind: op.Max, Arg: 5},
+	}}
+	for _, s := range [][]int{{2, 17, 5, 6}, {1, 40, 41, 24}, {3, 5, 130}, {1, 2, 700, 2}, {1, 7}, {2, 9000}} {
+		n := s[len(s)-1]
+		add(1, chain, wave(0, s...), wave(1, n), wave(2, n), wave(3, n), wave(1, s...), wave(1, 1))
+		add(1, chain, wave(0, s...), wave(1, 1), wave(2), wave(3, s...), wave(1, append([]int{1}, s[1:]...)...), wave(1, append(append([]int{}, s[:len(s)-1]...), 1)...))
 	}
 	cond := tensor.From(tensor.Bool, []uint8{1, 0, 1, 0, 0}, 5, 1)
 	add(1, &op.Where{}, cond, wave(0, 3, 5, 7), wave(1, 7))

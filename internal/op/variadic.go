@@ -2,10 +2,10 @@ package op
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/edgecam/edgecam/internal/graph"
 	"github.com/edgecam/edgecam/internal/tensor"
-	"github.com/edgecam/edgecam/kernels"
 )
 
 // Variadic reduces one or more tensors that broadcast to one shape: Kind is
@@ -109,20 +109,15 @@ func (v *Variadic) Prepare(env *Env) ([]Step, error) {
 	if y.DType != tensor.Float32 || len(env.In) < 2 {
 		return nil, nil
 	}
-	k, _ := v.Kind.Kernel()
-	dst, b := whole[float32](y), Binary{Kind: v.Kind}
-	steps := binaryF32(env, b.walk(y, env.In[0], env.In[1]), k, dst, whole[float32](env.In[0]), whole[float32](env.In[1]))
-	for _, x := range env.In[2:] {
-		steps = append(steps, binaryF32(env, b.walk(y, y, x), k, dst, dst, whole[float32](x))...)
+	in, links := env.In, []Link{}
+	for i := range in[1:] {
+		links = append(links, Link{Kind: v.Kind, Arg: i + 1})
 	}
 	if v.Mean {
-		scale := env.Kernels.F32BinaryScalar[kernels.Div]
-		steps = append(steps, eachRow(walkOver(y), "f32_binary", 1, func(off [4]int, from, to int) {
-			d := dst[off[0]+from : off[0]+to]
-			scale(d, d, float32(len(env.In)))
-		})...)
+		in = append(slices.Clone(in), tensor.From(tensor.Float32, []float32{float32(len(in))}))
+		links = append(links, Link{Kind: Div, Arg: len(in) - 1})
 	}
-	return steps, nil
+	return prepareChain(env, "f32_chain", y, links, in, nil), nil
 }
 
 // Where takes elements of its second input where the first is true, and of
