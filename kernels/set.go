@@ -41,6 +41,17 @@ const (
 	NumBinary
 )
 
+// Winograd names a minimal filtering algorithm for 3x3 kernels by its tile of
+// outputs.
+type Winograd int
+
+// The algorithms.
+const (
+	Winograd2 Winograd = iota // 2x2 outputs from 4x4 pixels
+	Winograd4                 // 4x4 outputs from 6x6 pixels
+	NumWinograd
+)
+
 // Set is one rung's table of micro-kernels. No slot is ever nil: a rung
 // starts as a copy of the one below it and replaces what it does better.
 type Set struct {
@@ -50,6 +61,11 @@ type Set struct {
 	// ref.GemmF32. Weights are packed for F32NR by ref.PackGemmF32.
 	F32Gemm, F32Igemm func(*ref.GemmF32)
 	F32MR, F32NR      int
+
+	// F32WinogradIn and F32WinogradOut are the transforms before and behind the
+	// products of a Winograd convolution.
+	F32WinogradIn  [NumWinograd]func(*ref.WinogradInF32)
+	F32WinogradOut [NumWinograd]func(*ref.WinogradOutF32)
 
 	F32Dwconv  func(*ref.DwconvF32)
 	F32MaxPool func(*ref.PoolF32)
@@ -80,11 +96,17 @@ type Set struct {
 // Ref returns the lowest rung: plain Go, on every CPU.
 func Ref() *Set {
 	return &Set{
-		Name:       "ref",
-		F32Gemm:    ref.F32Gemm,
-		F32Igemm:   ref.F32Igemm,
-		F32MR:      ref.F32MR,
-		F32NR:      ref.F32NR,
+		Name:     "ref",
+		F32Gemm:  ref.F32Gemm,
+		F32Igemm: ref.F32Igemm,
+		F32MR:    ref.F32MR,
+		F32NR:    ref.F32NR,
+		F32WinogradIn: [NumWinograd]func(*ref.WinogradInF32){
+			Winograd2: ref.F32WinogradIn2, Winograd4: ref.F32WinogradIn4,
+		},
+		F32WinogradOut: [NumWinograd]func(*ref.WinogradOutF32){
+			Winograd2: ref.F32WinogradOut2, Winograd4: ref.F32WinogradOut4,
+		},
 		F32Dwconv:  ref.F32Dwconv,
 		F32MaxPool: ref.F32MaxPool,
 		F32AvgPool: ref.F32AvgPool,
