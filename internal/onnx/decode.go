@@ -77,7 +77,9 @@ type decoder struct {
 	values  map[string]*graph.Value
 	outputs map[*graph.Value]bool
 	files   map[string]*externalFile
-	budget  int64 // bytes that structures may still take
+	budget  int64  // bytes that structures may still take
+	lent    bool   // the bytes of the file are there for this call only
+	room    []byte // of a file that is lent, for the weights
 }
 
 func newDecoder(data []byte, opt Option) *decoder {

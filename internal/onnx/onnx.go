@@ -19,6 +19,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"unsafe"
 
 	"github.com/google/renameio/v2/maybe"
 
@@ -46,58 +48,89 @@ type Option struct {
 // element types, inputs or an operator set version that edgecam does not
 // know.
 func Decode(data []byte, opt Option) (*graph.Graph, error) {
-	if err := sniff(data); err != nil {
-		return nil, err
-	}
 	d := newDecoder(data, opt)
-	if err := d.model(data); err != nil {
+	if err := d.decode(data); err != nil {
 		return nil, err
 	}
 	return d.g, nil
 }
 
-// Open reads the model in a file, with external data from the same folder.
+func (d *decoder) decode(data []byte) error {
+	if err := sniff(data); err != nil {
+		return err
+	}
+	return d.model(data)
+}
+
+// Open reads the model in a file, with external data from the same folder. The
+// graph shares nothing with the file, which may change afterwards.
 // Errors name the file; beside those of Decode they wrap those of package os.
 func Open(path string) (*graph.Graph, error) {
-	data, err := readFile(path)
+	f, size, err := openFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
+	defer f.Close()
 	root, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	defer root.Close()
-	g, err := Decode(data, Option{Root: root})
+	var d *decoder
+	err = mapped(f, size, func(data []byte) error {
+		d = newDecoder(data, Option{Root: root})
+		d.lent = true
+		return d.decode(data)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", path, err)
 	}
-	return g, nil
+	return d.g, nil
 }
 
-// readFile reads a regular file of at most maxFile bytes.
-func readFile(path string) ([]byte, error) {
+// openFile opens a regular file of at most maxFile bytes.
+func openFile(path string) (f *os.File, size int64, err error) {
 	// Opening a pipe would wait for its writer, so ask first.
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, malformed("%s is not a regular file", path)
+		return nil, 0, malformed("%s is not a regular file", path)
 	}
 	if info.Size() > maxFile {
-		return nil, malformed("%s: %w: move the weights to external data", path, errTooLarge)
+		return nil, 0, malformed("%s: %w: move the weights to external data", path, errTooLarge)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data := make([]byte, info.Size())
+	f, err = os.Open(path)
+	return f, info.Size(), err
+}
+
+// unmapped is mapped for systems and files that cannot be mapped: it reads the
+// file.
+func unmapped(f *os.File, size int64, use func(data []byte) error) error {
+	data := make([]byte, size)
 	if _, err := io.ReadFull(f, data); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return err
 	}
-	return data, nil
+	return use(data)
+}
+
+// guarded calls use. Where the file behind data becomes shorter meanwhile, so
+// that part of data is no longer there, it returns an error.
+func guarded(data []byte, use func(data []byte) error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		r := recover()
+		if r == nil {
+			return
+		}
+		fault, ok := r.(interface{ Addr() uintptr })
+		if start := uintptr(unsafe.Pointer(unsafe.SliceData(data))); !ok || fault.Addr() < start || fault.Addr() >= start+uintptr(len(data)) {
+			panic(r)
+		}
+		err = fmt.Errorf("the file changed while it was read: %w", io.ErrUnexpectedEOF)
+	}()
+	return use(data)
 }
 
 // Save writes g to a file, as Encode does, with all weights in it. On systems

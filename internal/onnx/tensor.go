@@ -147,7 +147,12 @@ func (d *decoder) tensor(b []byte) (name string, t *tensor.Tensor, left []byte, 
 	case location == 1:
 		t, err = d.external(b, dtype, shape)
 	case raw != nil:
-		t, err = fromRaw(dtype, shape, raw)
+		if d.lent {
+			raw, err = d.own(raw)
+		}
+		if err == nil {
+			t, err = fromRaw(dtype, shape, raw)
+		}
 	default:
 		t, err = fromField(dtype, shape, b, elemTypes[typ].field)
 	}
@@ -195,6 +200,52 @@ func rawBytes(dtype tensor.DType, elems int) int {
 // noData describes a tensor without elements where its shape asks for some.
 func noData(dtype tensor.DType, shape tensor.Shape) error {
 	return malformed("%v has no data: the file holds the graph without its weights; export it again with them", tensor.Type{DType: dtype, Shape: shape})
+}
+
+// own copies elements out of a file that is only lent. Those of all
+// initializers have room in one piece.
+func (d *decoder) own(raw []byte) ([]byte, error) {
+	if d.room == nil {
+		n, err := d.roomForInits()
+		if err != nil {
+			return nil, err
+		}
+		if d.room = tensor.Alloc(n); n == 0 {
+			d.room = []byte{}
+		}
+	}
+	n := len(raw)
+	if n > len(d.room) { // of an attribute
+		return append(tensor.Alloc(n)[:0], raw...), nil
+	}
+	copied := d.room[:n:n]
+	d.room = d.room[min(roomFor(n), len(d.room)):]
+	copy(copied, raw)
+	return copied, nil
+}
+
+// roomFor returns what n bytes take where the next start at a cache line.
+func roomFor(n int) int { return (n + 63) &^ 63 }
+
+// roomForInits returns what the elements in the raw_data of all initializers
+// take.
+func (d *decoder) roomForInits() (n int, err error) {
+	g := reader{in: d.body}
+	for g.next() {
+		if g.num != graphInitializer {
+			continue
+		}
+		t := reader{in: g.b}
+		for t.next() {
+			if t.num == tensorRawData {
+				n += roomFor(len(t.b))
+			}
+		}
+		if t.err != nil {
+			return 0, t.err
+		}
+	}
+	return n, g.err
 }
 
 // fromRaw makes a tensor of little-endian elements. It shares raw where the
