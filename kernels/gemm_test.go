@@ -173,7 +173,7 @@ func TestF32Gemm(t *testing.T) {
 	forEachRung(t, func(t *testing.T, s *kernels.Set) {
 		mem := newMemory(t)
 		r := rand.New(rand.NewPCG(1, 2))
-		for m := 1; m <= s.F32MR; m++ {
+		for m := 1; m <= 2*s.F32MR+1; m++ {
 			for n := 1; n <= s.F32NR; n++ {
 				for i, k := range []int{0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 31, 64, 101} {
 					c := gemmCase{m: m, n: n, k: k, lo: -inf, hi: inf, at: place((m + n + i) % int(numPlaces))}
@@ -196,7 +196,7 @@ func TestF32Igemm(t *testing.T) {
 	forEachRung(t, func(t *testing.T, s *kernels.Set) {
 		mem := newMemory(t)
 		r := rand.New(rand.NewPCG(3, 4))
-		for m := 1; m <= s.F32MR; m++ {
+		for m := 1; m <= 2*s.F32MR+1; m++ {
 			for _, n := range []int{1, 2, s.F32NR/2 - 1, s.F32NR / 2, s.F32NR - 1, s.F32NR} {
 				for _, taps := range []int{1, 2, 3, 4, 9, 25} {
 					for i, k := range []int{0, 1, 3, 4, 7, 24, 33} {

@@ -22,6 +22,10 @@ func (e *Env) tiles(cost int) int {
 	return max(1, (t+e.Threads-1)/e.Threads*e.Threads)
 }
 
+// callRows returns how many rows of a product by k rows of weights one call of a
+// kernel computes at most: tiles of mr rows, since Go cannot preempt a call.
+func callRows(k, mr, nr int) int { return max(1, tileCost/max(1, k*nr*mr)) * mr }
+
 // part returns the bounds of one of some parts of n, at multiples of step.
 func part(i, parts, n, step int) (from, to int) {
 	steps := (n + step - 1) / step
@@ -97,6 +101,7 @@ type convGemm struct {
 	rows     int // output pixels of one image
 	rowTiles int
 	colTiles int
+	chunk    int // rows in one call of the kernel
 	padded   *paddedImage
 	args     []ref.GemmF32 // one per worker: an argument on the stack would escape
 }
@@ -147,6 +152,7 @@ func prepareGemm(env *Env, s *convShape, form gemmForm) []Step {
 // what is read.
 func (g *convGemm) split(taps int) {
 	mr, nr := g.env.Kernels.F32MR, g.env.Kernels.F32NR
+	g.chunk = callRows(g.k*taps, mr, nr)
 	weights := g.k * taps * g.n
 	tiles := g.env.tiles(weights * g.rows)
 	g.rowTiles, g.colTiles = min(tiles, (g.rows+mr-1)/mr), 1
@@ -187,12 +193,11 @@ func (g *convGemm) run(worker, tile int) {
 	for n := c0; n < c1; n += nr {
 		a.N = min(nr, c1-n)
 		a.W = unsafe.Pointer(&g.panels[group][n/nr*g.panelLen])
-		for m := r0; m < r1; m += mr {
-			a.M = min(mr, r1-m)
-			switch g.form {
-			case gemmPlain:
+		for m := r0; m < r1; m += g.chunk {
+			a.M = min(g.chunk, r1-m)
+			if g.form == gemmPlain {
 				a.A = unsafe.Add(src, m*a.AStride)
-			default:
+			} else {
 				a.A, a.Offsets = src, &g.offsets[m*a.Taps]
 			}
 			a.C = elem(y, outBase+m*outPitch+n)

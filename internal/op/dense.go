@@ -49,8 +49,6 @@ type dense struct {
 	mats, cols int // matrices of y; panels of a matrix of B
 	panels     []float32
 	panelLen   int
-	rowStep    int
-	colStep    int
 	rowTiles   int
 	colTiles   int
 	res        []float32      // beta·C where it is constant and differs between rows: [M,N]
@@ -81,7 +79,7 @@ func prepareDense(env *Env, a affine) ([]Step, error) {
 	bias := d.addend(c, len(env.In) > 2 && env.Const[2])
 	d.split()
 	if a.aCol != 1 {
-		d.strip = env.Scratch(d.rowStep * a.k * 4)
+		d.strip = env.Scratch(((a.m+env.Kernels.F32MR-1)/env.Kernels.F32MR/d.rowTiles + 1) * env.Kernels.F32MR * a.k * 4)
 	}
 	step := Step{
 		Kernel: env.Kernels.Name + " gemm",
@@ -174,30 +172,28 @@ func (d *dense) pack(b, panels []float32, i int) {
 	}
 }
 
-// split chooses the extents of a tile: rows of whole kernel tiles, and parts
-// of the columns where those alone cost too much.
+// split chooses the number of tiles, as for a convolution.
 func (d *dense) split() {
 	mr, nr := d.env.Kernels.F32MR, d.env.Kernels.F32NR
-	perRow := d.k * d.n
-	d.rowStep = min(d.m, max(tileCost/perRow/mr, 1)*mr)
-	parts := max(1, min(d.rowStep*perRow/tileCost, d.cols))
-	d.colStep = (d.cols + parts - 1) / parts * nr
-	d.rowTiles = (d.m + d.rowStep - 1) / d.rowStep
-	d.colTiles = (d.n + d.colStep - 1) / d.colStep
+	tiles := d.env.tiles(d.m * d.k * d.n)
+	d.rowTiles, d.colTiles = min(tiles, (d.m+mr-1)/mr), 1
+	if d.k*d.n > largeWeights && d.n > 2*d.m || d.rowTiles < d.env.Threads {
+		d.rowTiles, d.colTiles = 1, min(tiles, (d.n+nr-1)/nr)
+	}
 }
 
-// run computes one tile: rowStep rows by colStep columns of one matrix.
+// run computes one tile: some rows by some columns of one matrix.
 func (d *dense) run(worker, tile int) {
 	mr, nr := d.env.Kernels.F32MR, d.env.Kernels.F32NR
 	col, tile := tile%d.colTiles, tile/d.colTiles
 	row, mat := tile%d.rowTiles, tile/d.rowTiles
-	r0, r1 := row*d.rowStep, min((row+1)*d.rowStep, d.m)
-	c0, c1 := col*d.colStep, min((col+1)*d.colStep, d.n)
+	r0, r1 := part(row, d.rowTiles, d.m, mr)
+	c0, c1 := part(col, d.colTiles, d.n, nr)
 	ai, bi := d.offsets(mat)
 	x, y := d.env.In[0].F32()[ai:], d.env.Out[0].F32()[mat*d.m*d.n:]
 	panels := d.panels[bi/(d.k*d.n)*d.cols*d.panelLen:]
 
-	a := &d.args[worker]
+	a, chunk := &d.args[worker], callRows(d.k, mr, nr)
 	src := unsafe.Pointer(&x[r0*d.aRow])
 	if d.strip != nil {
 		rows := bytesF32(d.strip.For(worker))
@@ -211,8 +207,8 @@ func (d *dense) run(worker, tile int) {
 	for n := c0; n < c1; n += nr {
 		a.N = min(nr, c1-n)
 		a.W = unsafe.Pointer(&panels[n/nr*d.panelLen])
-		for m := r0; m < r1; m += mr {
-			a.M = min(mr, r1-m)
+		for m := r0; m < r1; m += chunk {
+			a.M = min(chunk, r1-m)
 			a.A = unsafe.Add(src, (m-r0)*a.AStride)
 			a.C = unsafe.Pointer(&y[m*d.n+n])
 			if d.res != nil {

@@ -16,7 +16,7 @@ const gemmUnroll = 4
 func gemmNR() int { return 2 * vecLen }
 
 // gemms generates the tile kernels for every number of rows, with all columns
-// and with half of them.
+// and with half of them. Those of the most rows go on to the next rows.
 func gemms() {
 	for _, indirect := range []bool{false, true} {
 		for _, cols := range []int{gemmNR(), gemmNR() / 2} {
@@ -37,9 +37,13 @@ func gemmTile(rows, cols int, indirect bool) {
 		loop = "\tfor t := range a.Taps { for k := range a.K {"
 	}
 	name = kernel(fmt.Sprintf("%s%dx%d", name, rows, cols))
+	what := "a tile"
+	if rows == target.gemmMR {
+		what = "one or more tiles"
+	}
 	g := gemm{vectors: cols / vecLen}
 	g.args = text(name, "gemmF32", "GemmF32",
-		fmt.Sprintf("%s computes a tile of %d rows and 1 to %d columns of panels of %d:", name, rows, cols, gemmNR()),
+		fmt.Sprintf("%s computes %s of %d rows and 1 to %d columns of panels of %d:", name, what, rows, cols, gemmNR()),
 		"",
 		fmt.Sprintf("\tacc[m][n] = bias[n] for m < %d, n < N", rows),
 		loop,
@@ -48,11 +52,15 @@ func gemmTile(rows, cols int, indirect bool) {
 		"\tC[m][n] = min(max(acc[m][n]+Res[m][n], Min), Max)",
 		"",
 		"Row m starts at "+row+".")
-	g.w = g.args.load("W")
 	for range rows {
 		g.acc = append(g.acc, vecs(g.vectors))
 		g.row = append(g.row, GP64())
 	}
+	if rows == target.gemmMR {
+		g.copyMoving()
+		Label("tile")
+	}
+	g.w = g.args.load("W")
 	for v := range g.vectors {
 		VMOVUPS(Mem{Base: g.w, Disp: vecBytes * v}, g.acc[0][v])
 		for _, r := range g.acc[1:] {
@@ -64,15 +72,64 @@ func gemmTile(rows, cols int, indirect bool) {
 		g.taps()
 	} else {
 		stride := g.args.load("AStride")
-		MOVQ(g.args.field("A"), g.row[0])
+		MOVQ(g.field("A"), g.row[0])
 		for i := 1; i < rows; i++ {
 			LEAQ(Mem{Base: g.row[i-1], Index: stride, Scale: 1}, g.row[i])
 		}
 		g.dot()
 	}
 	g.epilogue(cols)
+	if rows == target.gemmMR {
+		g.next(indirect)
+	}
 	VZEROUPPER()
 	RET()
+}
+
+// moving are the arguments that change from tile to tile. They are copied to
+// the stack, since a pointer behind the last row must not lie where the garbage
+// collector finds it.
+var moving = []string{"A", "Offsets", "C", "Res", "M"}
+
+// copyMoving copies the arguments that change.
+func (g *gemm) copyMoving() {
+	frame, x := AllocLocal(8*len(moving)), GP64()
+	g.local = map[string]Mem{}
+	for i, f := range moving {
+		g.local[f] = frame.Offset(8 * i)
+		MOVQ(g.args.field(f), x)
+		MOVQ(x, g.local[f])
+	}
+}
+
+// field returns the memory of an argument.
+func (g *gemm) field(name string) Mem {
+	if m, ok := g.local[name]; ok {
+		return m
+	}
+	return g.args.field(name)
+}
+
+// next goes on with the rows behind those that are done, if there are enough
+// for a tile.
+func (g *gemm) next(indirect bool) {
+	Label("next")
+	rows, skip := len(g.row), GP64()
+	IMUL3Q(I32(rows), g.field("CStride"), skip)
+	ADDQ(skip, g.field("C"))
+	if indirect {
+		IMUL3Q(I32(4*rows), g.field("Taps"), skip)
+		ADDQ(skip, g.field("Offsets"))
+	} else {
+		IMUL3Q(I32(rows), g.field("AStride"), skip)
+		ADDQ(skip, g.field("A"))
+	}
+	left := GP64()
+	MOVQ(g.field("M"), left)
+	SUBQ(U8(rows), left)
+	MOVQ(left, g.field("M"))
+	CMPQ(left, U8(rows))
+	JGE(LabelRef("tile"))
 }
 
 // gemm is the state of one kernel being generated.
@@ -82,6 +139,7 @@ type gemm struct {
 	w       reg.GPVirtual      // next row of weights
 	row     []reg.GPVirtual    // element 0 of the rows of A
 	acc     [][]reg.VecVirtual // one per row and vector
+	local   map[string]Mem     // arguments that change, on the stack
 }
 
 // taps runs dot for each tap on the rows that the offset table names.
@@ -92,11 +150,11 @@ func (g *gemm) taps() {
 	Label("tap")
 	MOVQ(g.args.field("Taps"), stride)
 	p, rel := GP64(), GP64()
-	MOVQ(g.args.field("Offsets"), p)
+	MOVQ(g.field("Offsets"), p)
 	LEAQ(Mem{Base: p, Index: t, Scale: 4}, p)
 	for i, r := range g.row {
 		MOVLQSX(Mem{Base: p}, rel)
-		MOVQ(g.args.field("A"), r)
+		MOVQ(g.field("A"), r)
 		ADDQ(rel, r)
 		TESTQ(rel, rel)
 		CMOVQLT(g.args.field("Zero"), r)
@@ -174,7 +232,7 @@ func (g *gemm) epilogue(cols int) {
 
 	stride := g.args.load("CStride")
 	c := g.row
-	MOVQ(g.args.field("C"), c[0])
+	MOVQ(g.field("C"), c[0])
 	for i := 1; i < len(c); i++ {
 		LEAQ(Mem{Base: c[i-1], Index: stride, Scale: 1}, c[i])
 	}
@@ -185,15 +243,20 @@ func (g *gemm) epilogue(cols int) {
 			VMOVUPS(x, Mem{Base: c[i], Disp: vecBytes * v})
 		}
 	}
-	VZEROUPPER()
-	RET()
+	if len(c) == target.gemmMR {
+		JMP(LabelRef("next"))
+	} else {
+		VZEROUPPER()
+		RET()
+	}
 	Label("partial")
 	storeTail("store", g.acc, c, n, masks)
 }
 
 // residual adds Res where there is one, under a mask if columns are missing.
 func (g *gemm) residual(n reg.GPVirtual, cols int, masks []*lanes) {
-	res := g.args.load("Res")
+	res := GP64()
+	MOVQ(g.field("Res"), res)
 	TESTQ(res, res)
 	JZ(LabelRef("clamp"))
 	stride := g.args.load("ResStride")
@@ -205,6 +268,7 @@ func (g *gemm) residual(n reg.GPVirtual, cols int, masks []*lanes) {
 		}
 		ADDQ(stride, res)
 	}
+	g.keepResidual(res)
 	JMP(LabelRef("clamp"))
 	Label("maskedResidual")
 	if !target.wide {
@@ -218,5 +282,13 @@ func (g *gemm) residual(n reg.GPVirtual, cols int, masks []*lanes) {
 		}
 		ADDQ(stride, res)
 	}
+	g.keepResidual(res)
 	Label("clamp")
+}
+
+// keepResidual notes where the residual of the next tile starts.
+func (g *gemm) keepResidual(res reg.GPVirtual) {
+	if g.local != nil {
+		MOVQ(res, g.local["Res"])
+	}
 }

@@ -69,7 +69,7 @@ func f32Gemm4x16AVX2(a *gemmF32)
 //go:noescape
 func f32Gemm5x16AVX2(a *gemmF32)
 
-// f32Gemm6x16AVX2 computes a tile of 6 rows and 1 to 16 columns of panels of 16:
+// f32Gemm6x16AVX2 computes one or more tiles of 6 rows and 1 to 16 columns of panels of 16:
 //
 //	acc[m][n] = bias[n] for m < 6, n < N
 //	for k := range a.K {
@@ -147,7 +147,7 @@ func f32Gemm4x8AVX2(a *gemmF32)
 //go:noescape
 func f32Gemm5x8AVX2(a *gemmF32)
 
-// f32Gemm6x8AVX2 computes a tile of 6 rows and 1 to 8 columns of panels of 16:
+// f32Gemm6x8AVX2 computes one or more tiles of 6 rows and 1 to 8 columns of panels of 16:
 //
 //	acc[m][n] = bias[n] for m < 6, n < N
 //	for k := range a.K {
@@ -225,7 +225,7 @@ func f32Igemm4x16AVX2(a *gemmF32)
 //go:noescape
 func f32Igemm5x16AVX2(a *gemmF32)
 
-// f32Igemm6x16AVX2 computes a tile of 6 rows and 1 to 16 columns of panels of 16:
+// f32Igemm6x16AVX2 computes one or more tiles of 6 rows and 1 to 16 columns of panels of 16:
 //
 //	acc[m][n] = bias[n] for m < 6, n < N
 //	for t := range a.Taps { for k := range a.K {
@@ -303,7 +303,7 @@ func f32Igemm4x8AVX2(a *gemmF32)
 //go:noescape
 func f32Igemm5x8AVX2(a *gemmF32)
 
-// f32Igemm6x8AVX2 computes a tile of 6 rows and 1 to 8 columns of panels of 16:
+// f32Igemm6x8AVX2 computes one or more tiles of 6 rows and 1 to 8 columns of panels of 16:
 //
 //	acc[m][n] = bias[n] for m < 6, n < N
 //	for t := range a.Taps { for k := range a.K {

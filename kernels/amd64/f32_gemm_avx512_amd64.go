@@ -95,7 +95,7 @@ func f32Gemm6x32AVX512(a *gemmF32)
 //go:noescape
 func f32Gemm7x32AVX512(a *gemmF32)
 
-// f32Gemm8x32AVX512 computes a tile of 8 rows and 1 to 32 columns of panels of 32:
+// f32Gemm8x32AVX512 computes one or more tiles of 8 rows and 1 to 32 columns of panels of 32:
 //
 //	acc[m][n] = bias[n] for m < 8, n < N
 //	for k := range a.K {
@@ -199,7 +199,7 @@ func f32Gemm6x16AVX512(a *gemmF32)
 //go:noescape
 func f32Gemm7x16AVX512(a *gemmF32)
 
-// f32Gemm8x16AVX512 computes a tile of 8 rows and 1 to 16 columns of panels of 32:
+// f32Gemm8x16AVX512 computes one or more tiles of 8 rows and 1 to 16 columns of panels of 32:
 //
 //	acc[m][n] = bias[n] for m < 8, n < N
 //	for k := range a.K {
@@ -303,7 +303,7 @@ func f32Igemm6x32AVX512(a *gemmF32)
 //go:noescape
 func f32Igemm7x32AVX512(a *gemmF32)
 
-// f32Igemm8x32AVX512 computes a tile of 8 rows and 1 to 32 columns of panels of 32:
+// f32Igemm8x32AVX512 computes one or more tiles of 8 rows and 1 to 32 columns of panels of 32:
 //
 //	acc[m][n] = bias[n] for m < 8, n < N
 //	for t := range a.Taps { for k := range a.K {
@@ -407,7 +407,7 @@ func f32Igemm6x16AVX512(a *gemmF32)
 //go:noescape
 func f32Igemm7x16AVX512(a *gemmF32)
 
-// f32Igemm8x16AVX512 computes a tile of 8 rows and 1 to 16 columns of panels of 32:
+// f32Igemm8x16AVX512 computes one or more tiles of 8 rows and 1 to 16 columns of panels of 32:
 //
 //	acc[m][n] = bias[n] for m < 8, n < N
 //	for t := range a.Taps { for k := range a.K {

@@ -38,22 +38,29 @@ var (
 	}
 )
 
-// F32Gemm computes one tile of a matrix product. It panics where M is not
-// 1 to F32MR or N not 1 to F32NR.
-func F32Gemm(a *ref.GemmF32) { tile(a, &f32Gemm, &f32GemmHalf) }
+// F32Gemm computes rows of a matrix product. It panics where M is not
+// positive or N not 1 to F32NR.
+func F32Gemm(a *ref.GemmF32) { tile(a, &f32Gemm, &f32GemmHalf, false) }
 
-// F32Igemm computes one tile of an implicit GEMM. It panics where M is not
-// 1 to F32MR or N not 1 to F32NR.
-func F32Igemm(a *ref.GemmF32) { tile(a, &f32Igemm, &f32IgemmHalf) }
+// F32Igemm computes rows of an implicit GEMM. It panics where M is not
+// positive or N not 1 to F32NR.
+func F32Igemm(a *ref.GemmF32) { tile(a, &f32Igemm, &f32IgemmHalf, true) }
 
-// tile runs the kernel that fits M and N.
-func tile(a *ref.GemmF32, full, half *[F32MR]func(*gemmF32)) {
-	switch {
-	case a.N > F32NR || a.N < 1:
+// tile runs the kernels that fit M and N: the one of the most rows for as many
+// tiles as there are, another for the rows left.
+func tile(a *ref.GemmF32, full, half *[F32MR]func(*gemmF32), igemm bool) {
+	if a.N > F32NR || a.N < 1 {
 		panic("amd64: the tile has no columns or too many")
-	case a.N > F32NR/2:
-		full[a.M-1](a)
-	default:
-		half[a.M-1](a)
 	}
+	if a.N <= F32NR/2 {
+		full = half
+	}
+	if a.M > F32MR {
+		full[F32MR-1](a)
+		if a.M%F32MR == 0 {
+			return
+		}
+		a.Skip(a.M-a.M%F32MR, igemm)
+	}
+	full[a.M-1](a)
 }

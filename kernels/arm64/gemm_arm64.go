@@ -20,15 +20,26 @@ func F32Gemm(a *ref.GemmF32) { tile(a, false) }
 // F32Igemm computes one tile of an implicit GEMM; see ref.GemmF32.
 func F32Igemm(a *ref.GemmF32) { tile(a, true) }
 
-// tile computes a tile of up to F32MR x F32NR. The kernels write all F32NR
-// columns, so a tile that has fewer goes through a copy on the stack.
+// tile computes the rows of a tile after tile of F32MR. The kernels write all
+// F32NR columns, so a tile that has fewer goes through a copy on the stack.
 func tile(a *ref.GemmF32, igemm bool) {
-	// A larger tile is a mistake of the caller, and an index out of range.
-	_, _ = [F32MR + 1]struct{}{}[a.M], [F32NR + 1]struct{}{}[a.N]
-	if a.N == F32NR {
-		rows(a, igemm)
-		return
+	// No rows or too many columns are a mistake of the caller.
+	_, _ = [F32NR + 1]struct{}{}[a.N], unsafe.Slice((*byte)(a.C), a.M)[0]
+	for left := a.M; ; a.Skip(F32MR, igemm) {
+		a.M = min(left, F32MR)
+		if a.N == F32NR {
+			rows(a, igemm)
+		} else {
+			narrow(a, igemm)
+		}
+		if left -= F32MR; left <= 0 {
+			return
+		}
 	}
+}
+
+// narrow computes a tile of fewer than F32NR columns.
+func narrow(a *ref.GemmF32, igemm bool) {
 	const stride = 4 * F32NR
 	var c, res [F32MR * F32NR]float32
 	t := *a

@@ -6,7 +6,8 @@ import "unsafe"
 // of one another's cache lines.
 type apart [128]byte
 
-// GemmF32 holds the arguments of one float32 matrix tile:
+// GemmF32 holds the arguments of some rows of a float32 matrix product, one
+// panel of columns wide:
 //
 //	C[m][n] = clamp(bias[n] + Σt Σk A(m,t)[k]·W[t·K+k][n] + Res[m][n], Min, Max)
 //
@@ -16,9 +17,11 @@ type apart [128]byte
 // A + Offsets[m·Taps+t], or at Zero where that offset is negative.
 //
 // Sums run over t, then k, in order, as one chain of fused multiply-adds that
-// starts at the bias. Strides and offsets are in bytes. M is at most MR and N
-// at most NR of the rung's tile; nothing outside the M x N tile is written,
-// nothing outside the named rows is read.
+// starts at the bias. Strides and offsets are in bytes. M is any positive
+// number, best a multiple of MR of the rung's tile, and N at most its NR;
+// nothing outside the M rows of N columns is written, nothing outside the named
+// rows of A is read. The caller bounds M·K·Taps, so that a call stays short.
+// The kernels may leave A, Offsets, C, Res and M changed.
 type GemmF32 struct {
 	A         unsafe.Pointer // element 0 of row 0
 	Zero      unsafe.Pointer // at least K zeros
@@ -33,6 +36,21 @@ type GemmF32 struct {
 	K, Taps   int
 	Min, Max  float32
 	_         apart
+}
+
+// Skip moves the arguments of F32Gemm, or those of F32Igemm, past the first
+// rows, which must be fewer than M.
+func (a *GemmF32) Skip(rows int, igemm bool) {
+	a.M -= rows
+	if igemm {
+		a.Offsets = (*int32)(unsafe.Add(unsafe.Pointer(a.Offsets), rows*a.Taps*4))
+	} else {
+		a.A = unsafe.Add(a.A, rows*a.AStride)
+	}
+	a.C = unsafe.Add(a.C, rows*a.CStride)
+	if a.Res != nil {
+		a.Res = unsafe.Add(a.Res, rows*a.ResStride)
+	}
 }
 
 // DwconvF32 holds the arguments of one run of output pixels of a depthwise
