@@ -50,9 +50,16 @@ func (c *Chain) Infer(in []*graph.Value) ([]tensor.Type, error) {
 	return typed(tensor.Float32, in[0].Type.Shape)
 }
 
-// InPlace implements InPlacer: other inputs are read after the first link has
-// written.
-func (c *Chain) InPlace() []int { return []int{0} }
+// InPlace implements InPlacer. Inputs of all links but the first are read
+// after the first has written.
+func (c *Chain) InPlace() []int {
+	for i, l := range c.Links {
+		if i > 0 && l.Unary == nil && l.Arg == 0 {
+			return nil
+		}
+	}
+	return []int{0}
+}
 
 // Pitched implements Pitcher.
 func (c *Chain) Pitched() (in, out bool) { return true, true }

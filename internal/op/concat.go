@@ -67,12 +67,19 @@ func (c *Concat) Eval(in, out []*tensor.Tensor) error {
 	return nil
 }
 
-// Prepare makes one step of all inputs.
+// Prepare makes one step of all inputs but those that the planner placed
+// inside the output.
 func (c *Concat) Prepare(env *Env) ([]Step, error) {
-	jobs, at := make([]moveJob, len(env.In)), 0
-	for i, x := range env.In {
-		jobs[i].dst, jobs[i].src = env.Out[0], x
-		jobs[i].move, at = c.move(x, env.Out[0], at)
+	jobs, at := []moveJob{}, 0
+	for _, x := range env.In {
+		j := moveJob{dst: env.Out[0], src: x}
+		j.move, at = c.move(x, env.Out[0], at)
+		if x.Elems() > 0 && !sameStart(j.dst, x, j.dstOff) {
+			jobs = append(jobs, j)
+		}
+	}
+	if len(jobs) == 0 {
+		return []Step{}, nil
 	}
 	return []Step{moveStep(jobs)}, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/edgecam/edgecam/internal/graph"
 	"github.com/edgecam/edgecam/internal/tensor"
+	"github.com/edgecam/edgecam/kernels"
 )
 
 // ResizeNHWC is the machine form of a two-dimensional resize over
@@ -79,9 +80,10 @@ func (r *ResizeNHWC) Eval(in, out []*tensor.Tensor) error {
 	return nil
 }
 
-// Prepare implements Preparer: a tile is one output row.
+// Prepare implements Preparer: a tile is one output row, or of a linear
+// interpolation several.
 func (r *ResizeNHWC) Prepare(env *Env) ([]Step, error) {
-	x, y, k := env.In[0], env.Out[0], env.Kernels
+	x, y := env.In[0], env.Out[0]
 	h, w, c := x.Shape[1], x.Shape[2], x.Shape[3]
 	oh, ow := len(r.Y0), len(r.X0)
 	in, out := pitch(x), pitch(y)
@@ -102,24 +104,84 @@ func (r *ResizeNHWC) Prepare(env *Env) ([]Step, error) {
 	case r.Exact:
 		return resizeExact(r, x, y, whole[float32](x), whole[float32](y)), nil
 	}
-	scratch := env.Scratch(w * c * 4)
+	return []Step{r.linear(env)}, nil
+}
+
+// resizeRows is how many output rows of a linear interpolation make a tile.
+const resizeRows = 8
+
+// linear returns the step of a linear interpolation. Input rows are first
+// interpolated along themselves, each once for all output rows of a tile that
+// need it, and then between each other, which runs over whole rows.
+func (r *ResizeNHWC) linear(env *Env) Step {
+	x, y, k := env.In[0], env.Out[0], env.Kernels
+	c, oh, ow := x.Shape[3], len(r.Y0), len(r.X0)
+	out := pitch(y)
+	scratch := env.Scratch(3 * ow * c * 4)
+	tiles := (oh + resizeRows - 1) / resizeRows
 	run := func(worker, tile int) {
-		b, i := tile/oh, tile%oh
-		row := bytesF32(scratch.For(worker))[:w*c]
-		top, low := ((b*h+r.Y0[i])*w)*in, ((b*h+r.Y1[i])*w)*in
-		if in == c {
-			k.F32Lerp(row, floats(x, top, w*c), floats(x, low, w*c), r.TY[i])
-		} else {
-			for j := range w {
-				k.F32Lerp(row[j*c:(j+1)*c], floats(x, top+j*in, c), floats(x, low+j*in, c), r.TY[i])
+		b := tile / tiles
+		rows := wideRows{r: r, k: k, x: x, image: b, y: [2]int{-1, -1}}
+		buf := bytesF32(scratch.For(worker))
+		rows.row[0], rows.row[1] = buf[:ow*c], buf[ow*c:2*ow*c]
+		from := tile % tiles * resizeRows
+		for i := from; i < min(from+resizeRows, oh); i++ {
+			top := rows.get(r.Y0[i], r.Y1[i])
+			low := rows.get(r.Y1[i], r.Y0[i])
+			at := (b*oh + i) * ow * out
+			if out == c {
+				k.F32Lerp(floats(y, at, ow*c), top, low, r.TY[i])
+				continue
+			}
+			row := buf[2*ow*c : 3*ow*c]
+			k.F32Lerp(row, top, low, r.TY[i])
+			for j := range ow {
+				copy(floats(y, at+j*out, c), row[j*c:])
 			}
 		}
-		for j := range ow {
-			dst := floats(y, ((b*oh+i)*ow+j)*out, c)
-			k.F32Lerp(dst, row[r.X0[j]*c:(r.X0[j]+1)*c], row[r.X1[j]*c:(r.X1[j]+1)*c], r.TX[j])
+	}
+	return Step{Kernel: k.Name + " bilinear", Tiles: x.Shape[0] * tiles, Cost: x.Shape[0] * oh * ow * c, Run: run}
+}
+
+// wideRows holds the last two input rows of an image that were interpolated
+// to the width of the output.
+type wideRows struct {
+	r     *ResizeNHWC
+	k     *kernels.Set
+	x     *tensor.Tensor
+	image int
+	y     [2]int // which rows; -1: none
+	row   [2][]float32
+}
+
+// get returns input row y at the width of the output. The row other is kept.
+func (w *wideRows) get(y, other int) []float32 {
+	slot := 0
+	switch {
+	case w.y[0] == y:
+		return w.row[0]
+	case w.y[1] == y:
+		return w.row[1]
+	case w.y[0] == other:
+		slot = 1
+	}
+	w.y[slot] = y
+	dst := w.row[slot]
+	h, wd, c := w.x.Shape[1], w.x.Shape[2], w.x.Shape[3]
+	in := pitch(w.x)
+	src := floats(w.x, (w.image*h+y)*wd*in, (wd-1)*in+c)
+	for j, i0 := range w.r.X0 {
+		a, b, t := src[i0*in:][:c], src[w.r.X1[j]*in:][:c], w.r.TX[j]
+		d := dst[j*c : (j+1)*c]
+		if c >= 8 {
+			w.k.F32Lerp(d, a, b, t)
+			continue
+		}
+		for i := range d {
+			d[i] = a[i] + float32((b[i]-a[i])*t)
 		}
 	}
-	return []Step{{Kernel: k.Name + " bilinear", Tiles: x.Shape[0] * oh, Cost: x.Shape[0] * oh * ow * c, Run: run}}, nil
+	return dst
 }
 
 // resizeExact returns the step of an exact interpolation; a tile is an output

@@ -124,16 +124,23 @@ func (s *Softmax) group(y, x *tensor.Tensor, from, n, step int) {
 	}
 }
 
+// shortRow is the length up to which rows are turned into columns, so that
+// vectors run over many of them.
+const shortRow = 16
+
 // Prepare implements Preparer: rows through the exponential kernel; where
-// groups lie side by side, strips of them together.
+// groups lie side by side, or rows are short, strips of them together.
 func (s *Softmax) Prepare(env *Env) ([]Step, error) {
 	x, y := env.In[0], env.Out[0]
 	outer, n, inner, err := s.extents(x.Shape)
 	if err != nil || x.DType != tensor.Float32 || s.Kind == SoftmaxHard || x.Elems() == 0 {
 		return nil, err
 	}
-	if inner > 1 {
+	switch {
+	case inner > 1:
 		return []Step{s.strips(env, outer, n, inner)}, nil
+	case n <= shortRow && outer > 1:
+		return []Step{s.columns(env, outer, n)}, nil
 	}
 	k, src, dst := env.Kernels, x.F32(), y.F32()
 	var scratch *Scratch
@@ -160,45 +167,75 @@ func (s *Softmax) Prepare(env *Env) ([]Step, error) {
 // together.
 const softmaxStrip = 256
 
-// strips returns the step for groups that lie side by side. A strip keeps the
-// largest elements, the sums and one row of exponentials in scratch memory.
+// strips returns the step for groups that lie side by side.
 func (s *Softmax) strips(env *Env, outer, n, inner int) Step {
-	k, src, dst := env.Kernels, env.In[0].F32(), env.Out[0].F32()
+	src, dst := env.In[0].F32(), env.Out[0].F32()
 	scratch := env.Scratch(3 * softmaxStrip * 4)
 	cols := (inner + softmaxStrip - 1) / softmaxStrip
 	return Step{Kernel: "f32_softmax", Tiles: outer * cols, Cost: outer * n * inner * 8, Run: func(worker, tile int) {
-		buf := bytesF32(scratch.For(worker))
 		from := tile/cols*n*inner + tile%cols*softmaxStrip
 		w := min(softmaxStrip, inner-tile%cols*softmaxStrip)
-		top, sum, e := buf[:w], buf[softmaxStrip:][:w], buf[2*softmaxStrip:][:w]
-		copy(top, src[from:from+w])
-		for i := 1; i < n; i++ {
-			k.F32Binary[kernels.Max](top, top, src[from+i*inner:][:w])
-		}
-		fill(sum, 0)
-		for i := range n {
-			p, q := src[from+i*inner:][:w], dst[from+i*inner:][:w]
-			k.F32Binary[kernels.Sub](q, p, top)
-			if s.Kind == SoftmaxLog {
-				k.F32Unary[kernels.Exp](e, q, 0, 0)
-				k.F32Binary[kernels.Add](sum, sum, e)
-			} else {
-				k.F32Unary[kernels.Exp](q, q, 0, 0)
-				k.F32Binary[kernels.Add](sum, sum, q)
+		s.strip(env.Kernels, dst[from:], src[from:], n, inner, w, bytesF32(scratch.For(worker)))
+	}}
+}
+
+// columns returns the step for short rows: strips of them become columns in
+// scratch memory.
+func (s *Softmax) columns(env *Env, outer, n int) Step {
+	src, dst := env.In[0].F32(), env.Out[0].F32()
+	scratch := env.Scratch((3 + n) * softmaxStrip * 4)
+	per := 4 * softmaxStrip
+	return Step{Kernel: "f32_softmax", Tiles: (outer + per - 1) / per, Cost: outer * n * 8, Run: func(worker, tile int) {
+		buf := bytesF32(scratch.For(worker))
+		t := buf[3*softmaxStrip:]
+		for r := tile * per; r < min((tile+1)*per, outer); r += softmaxStrip {
+			w := min(softmaxStrip, outer-r)
+			p, q := src[r*n:(r+w)*n], dst[r*n:(r+w)*n]
+			for i := range n {
+				column := t[i*w : (i+1)*w]
+				for j := range column {
+					column[j] = p[j*n+i]
+				}
 			}
-		}
-		if s.Kind == SoftmaxLog {
-			for i, v := range sum {
-				sum[i] = float32(math.Log(float64(v)))
+			s.strip(env.Kernels, t, t, n, w, w, buf)
+			for i := range n {
+				for j, v := range t[i*w : (i+1)*w] {
+					q[j*n+i] = v
+				}
 			}
-		}
-		f := kernels.Div
-		if s.Kind == SoftmaxLog {
-			f = kernels.Sub
-		}
-		for i := range n {
-			q := dst[from+i*inner:][:w]
-			k.F32Binary[f](q, q, sum)
 		}
 	}}
+}
+
+// strip normalises w groups of n elements that lie side by side, pitch apart.
+// It keeps the largest elements, the sums and one row of exponentials in buf.
+func (s *Softmax) strip(k *kernels.Set, dst, src []float32, n, pitch, w int, buf []float32) {
+	top, sum, e := buf[:w], buf[softmaxStrip:][:w], buf[2*softmaxStrip:][:w]
+	copy(top, src[:w])
+	for i := 1; i < n; i++ {
+		k.F32Binary[kernels.Max](top, top, src[i*pitch:][:w])
+	}
+	fill(sum, 0)
+	for i := range n {
+		p, q := src[i*pitch:][:w], dst[i*pitch:][:w]
+		k.F32Binary[kernels.Sub](q, p, top)
+		if s.Kind == SoftmaxLog {
+			k.F32Unary[kernels.Exp](e, q, 0, 0)
+			k.F32Binary[kernels.Add](sum, sum, e)
+		} else {
+			k.F32Unary[kernels.Exp](q, q, 0, 0)
+			k.F32Binary[kernels.Add](sum, sum, q)
+		}
+	}
+	f := kernels.Div
+	if s.Kind == SoftmaxLog {
+		f = kernels.Sub
+		for i, v := range sum {
+			sum[i] = float32(math.Log(float64(v)))
+		}
+	}
+	for i := range n {
+		q := dst[i*pitch:][:w]
+		k.F32Binary[f](q, q, sum)
+	}
 }

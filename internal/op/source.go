@@ -163,6 +163,12 @@ func (s *source) scatter(src []float32, e int) {
 		copy(s.data[at:at+n], src)
 		src, at = src[n:], at+row-i
 	}
+	if d == 2 {
+		for ; len(src) >= 2; src, at = src[2:], at+row {
+			to := s.data[at : at+2 : at+2]
+			to[0], to[1] = src[0], src[1]
+		}
+	}
 	for ; len(src) >= d && len(src) > 0; src, at = src[d:], at+row {
 		copy(s.data[at:at+d], src[:d])
 	}

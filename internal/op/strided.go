@@ -248,11 +248,46 @@ func (p *plane[T]) scatter(d, s int) {
 	}
 }
 
+// zip interleaves two runs: rows of two elements.
+func (p *plane[T]) zip(d, s int) {
+	a, b := p.src[s:s+p.rows], p.src[s+p.srcCol:][:p.rows]
+	if p.dstRow == 2 {
+		to := p.dst[d:][:2*len(a)]
+		for i, v := range a {
+			pair := to[2*i : 2*i+2 : 2*i+2]
+			pair[0], pair[1] = v, b[i]
+		}
+		return
+	}
+	for i, v := range a {
+		pair := p.dst[d : d+2 : d+2]
+		pair[0], pair[1] = v, b[i]
+		d += p.dstRow
+	}
+}
+
+// unzip takes pairs of consecutive elements apart into two rows.
+func (p *plane[T]) unzip(d, s int) {
+	a, b := p.dst[d:][:p.cols], p.dst[d+p.dstRow:][:p.cols]
+	for i := range a {
+		pair := p.src[s : s+2 : s+2]
+		a[i], b[i] = pair[0], pair[1]
+		s += p.srcCol
+	}
+}
+
 // transpose handles rows that are consecutive in the source while columns are
 // consecutive in the destination, in blocks that stay in the first cache.
 func (p *plane[T]) transpose(d, s int) {
 	const block, wide, tall = 8, 64, 512
-	if p.cols < block {
+	switch {
+	case p.cols == 2:
+		p.zip(d, s)
+		return
+	case p.rows == 2:
+		p.unzip(d, s)
+		return
+	case p.cols < block:
 		for r := 0; r < p.rows; r += tall {
 			q := plane[T]{p.dst, p.src, p.cols, min(tall, p.rows-r), p.dstCol, p.srcCol, p.dstRow, p.srcRow}
 			q.scatter(d+r*p.dstRow, s+r)

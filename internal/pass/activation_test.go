@@ -184,32 +184,32 @@ func TestActivationForms(t *testing.T) {
 // What looks like an activation and is not one must stay.
 func TestActivationLookalikes(t *testing.T) {
 	run(t, []rewrite{
-		{name: "x*sigmoid(x+1)", want: "Add Sigmoid Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		{name: "x*sigmoid(x+1)", want: "Add>Sigmoid>Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return b.Node("Mul", nil, x, b.Node("Sigmoid", nil, b.Node("Add", nil, x, b.Scalar(1))))
 		}},
-		{name: "x*sigmoid(y)", want: "Relu Sigmoid Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		{name: "x*sigmoid(y)", want: "Relu>Sigmoid>Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return b.Node("Mul", nil, x, b.Node("Sigmoid", nil, b.Node("Relu", nil, x)))
 		}},
-		{name: "x*clip(x+3,0,6)", want: "Add Clip Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		{name: "x*clip(x+3,0,6)", want: "Add>Max>Min>Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return b.Node("Mul", nil, x, relu6(b, b.Node("Add", nil, x, b.Scalar(3))))
 		}},
-		{name: "max(x,2*x)", want: "Mul Max", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		{name: "max(x,2*x)", want: "Mul>Max", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return b.Node("Max", nil, x, b.Node("Mul", nil, x, b.Scalar(2)))
 		}},
 		{name: "max(x,x)", want: "Max", build: func(b *optest.Net, x *graph.Value) *graph.Value { return b.Node("Max", nil, x, x) }},
-		{name: "clips that do not meet", want: "Clip Clip", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		{name: "clips that do not meet", want: "Max>Min>Max>Min", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return clip(b, clip(b, x, 0, 1), 2, 3)
 		}},
-		{name: "clips with crossed limits", want: "Clip Clip", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		{name: "clips with crossed limits", want: "Max>Min>Max>Min", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return clip(b, clip(b, x, 2, -2), -1, 1)
 		}},
 		{name: "max with a scalar that broadcasts", want: "Max", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return b.Node("Max", nil, x, b.Weights(1, 1, 1, 1, 1))
 		}},
-		{name: "relu(x)+a*relu(-x), a broadcasts x", shape: []int{4}, want: "Relu Neg Relu Mul Add", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		{name: "relu(x)+a*relu(-x), a broadcasts x", shape: []int{4}, want: "Relu Neg>Relu Mul Add", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return b.Node("Add", nil, b.Node("Relu", nil, x), b.Node("Mul", nil, b.Weights(2, 4), b.Node("Relu", nil, b.Node("Neg", nil, x))))
 		}},
-		{name: "relu(x)-relu(-y)", want: "Relu Abs Neg Relu Sub", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		{name: "relu(x)-relu(-y)", want: "Relu Abs Neg>Relu>Sub", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return b.Node("Sub", nil, b.Node("Relu", nil, x), b.Node("Relu", nil, b.Node("Neg", nil, b.Node("Abs", nil, x))))
 		}},
 		{name: "where(x>1,x,a*x)", want: "Greater Mul Where", build: func(b *optest.Net, x *graph.Value) *graph.Value {
@@ -218,7 +218,7 @@ func TestActivationLookalikes(t *testing.T) {
 		{name: "where(x>0,a*x,x)", want: "Greater Mul Where", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return b.Node("Where", nil, b.Node("Greater", nil, x, b.Scalar(0)), b.Node("Mul", nil, b.Weights(8, 1, 1), x), x)
 		}},
-		{name: "x/0 is not a slope", want: "Div Sigmoid Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		{name: "x/0 is not a slope", want: "Div>Sigmoid>Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return b.Node("Mul", nil, x, b.Node("Sigmoid", nil, b.Node("Div", nil, x, b.Scalar(0))))
 		}},
 	})

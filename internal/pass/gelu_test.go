@@ -54,16 +54,16 @@ func TestGeluForms(t *testing.T) {
 			return mul(b, half(b, x), tanh1(b, x, true))
 		}},
 		// Lookalikes.
-		{name: "x*(erf(x/1.41)+1)", want: "Div Erf Add Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		{name: "x*(erf(x/1.41)+1)", want: "Div>Erf>Add>Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return mul(b, x, erf1(b, x))
 		}},
-		{name: "x*(erf(x)+1)*0.5", want: "Erf Add Mul Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		{name: "x*(erf(x)+1)*0.5", want: "Erf>Add>Mul>Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return half(b, mul(b, x, b.Node("Add", nil, b.Node("Erf", nil, x), b.Scalar(1))))
 		}},
-		{name: "x*(erf(y/1.41)+1)*0.5", want: "Relu Div Erf Add Mul Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		{name: "x*(erf(y/1.41)+1)*0.5", want: "Relu>Div>Erf>Add>Mul>Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return half(b, mul(b, x, erf1(b, b.Node("Relu", nil, x))))
 		}},
-		{name: "x*(erf(x/1.41)-1)*0.5", want: "Div Erf Sub Mul Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		{name: "x*(erf(x/1.41)-1)*0.5", want: "Div>Erf>Sub>Mul>Mul", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			e := b.Node("Erf", nil, b.Node("Div", nil, x, b.Scalar(math.Sqrt2)))
 			return half(b, mul(b, x, b.Node("Sub", nil, e, b.Scalar(1))))
 		}},

@@ -336,6 +336,9 @@ func (l *lowerer) node(n *graph.Node) error {
 	case *op.Pad:
 		return l.pad(n, o)
 	case *op.Unary, *op.Binary, *op.Variadic, *op.Clip, *op.Where, *op.Cast, *op.QuantizeLinear, *op.DequantizeLinear:
+		if ok, err := l.chain(n); ok || err != nil {
+			return err
+		}
 		if ok, err := l.elementwise(n); ok || err != nil {
 			return err
 		}
@@ -427,6 +430,32 @@ func (l *lowerer) concat(n *graph.Node, o *op.Concat) error {
 	return l.mapped(n, &op.Concat{Axis: where(perm, axis)}, perm, in)
 }
 
+// shortAxis is the length up to which an axis that is reduced had better not
+// be the last one in memory.
+const shortAxis = 16
+
+// outputOrder returns the order of axes in which an output of the graph that
+// is v, or v transposed, has them; nil where v is neither.
+func (l *lowerer) outputOrder(v *graph.Value) []int {
+	perm := identityPerm(len(v.Type.Shape))
+	for !slices.Contains(l.old.Outputs, v) {
+		n := l.next[v]
+		if l.uses[v] != 1 || dynamic(n) {
+			return nil
+		}
+		t, ok := n.Op.(*op.Transpose)
+		if !ok {
+			return nil
+		}
+		p, err := t.Resolve(len(perm))
+		if err != nil {
+			return nil
+		}
+		perm, v = permute(perm, p), n.Out[0]
+	}
+	return perm
+}
+
 // softmax normalises along its axis in the order that its input has.
 func (l *lowerer) softmax(n *graph.Node, o *op.Softmax) error {
 	perm := l.order(n.In[0])
@@ -436,6 +465,9 @@ func (l *lowerer) softmax(n *graph.Node, o *op.Softmax) error {
 	}
 	if o.Flatten && axis != len(perm)-1 {
 		return l.keep(n)
+	}
+	if want := l.outputOrder(n.Out[0]); want != nil && where(perm, axis) == len(perm)-1 && n.In[0].Type.Shape[axis] <= shortAxis {
+		perm = want // vectors run across short rows only after a transpose
 	}
 	x, err := l.realize(l.get(n.In[0]), perm)
 	if err != nil {

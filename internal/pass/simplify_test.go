@@ -46,6 +46,8 @@ func describe(g *graph.Graph) string {
 			words = append(words, o.Kind.String())
 		case *op.Binary:
 			words = append(words, o.Kind.String())
+		case *op.Chain:
+			words = append(words, links(o))
 		case *op.ConvNHWC:
 			words = append(words, "Conv"+fused(o, n))
 		case *op.StridedCopy:
@@ -55,6 +57,19 @@ func describe(g *graph.Graph) string {
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// links lists the functions of a chain.
+func links(c *op.Chain) string {
+	var names []string
+	for _, l := range c.Links {
+		if l.Unary != nil {
+			names = append(names, l.Unary.Kind.String())
+		} else {
+			names = append(names, l.Kind.String())
+		}
+	}
+	return strings.Join(names, ">")
 }
 
 func fused(o *op.ConvNHWC, n *graph.Node) string {
@@ -137,14 +152,14 @@ func TestScalesFold(t *testing.T) {
 		{name: "norm behind Gemm, bias of one number", shape: []int{3, 4}, want: "Gemm", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return norm(b, b.Node("Gemm", nil, x, b.Weights(4, 5), b.Floats(.5)), 5)
 		}},
-		{name: "norm behind Gemm, bias by row", shape: []int{5, 4}, want: "Gemm Mul Add", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		{name: "norm behind Gemm, bias by row", shape: []int{5, 4}, want: "Gemm Mul>Add", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return norm(b, b.Node("Gemm", nil, x, b.Weights(4, 5), b.Weights(5, 1)), 5)
 		}},
-		{name: "norm behind scaled Gemm", shape: []int{3, 4}, want: "Gemm Mul Add", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		{name: "norm behind scaled Gemm", shape: []int{3, 4}, want: "Gemm Mul>Add", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return norm(b, b.Node("Gemm", graph.Attrs{optest.AttrFloat("alpha", .5)}, x, b.Weights(4, 5)), 5)
 		}},
-		{name: "norm alone", want: "Mul Add", build: func(b *optest.Net, x *graph.Value) *graph.Value { return norm(b, x, 8) }},
-		{name: "norm before Conv", want: "Mul Add move Conv move", build: func(b *optest.Net, x *graph.Value) *graph.Value { return conv(b, norm(b, x, 8), 8, 3) }},
+		{name: "norm alone", want: "Mul>Add", build: func(b *optest.Net, x *graph.Value) *graph.Value { return norm(b, x, 8) }},
+		{name: "norm before Conv", want: "Mul>Add move Conv move", build: func(b *optest.Net, x *graph.Value) *graph.Value { return conv(b, norm(b, x, 8), 8, 3) }},
 		{name: "norm, then scale and shift", want: "move Conv+b move", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			y := norm(b, conv(b, x, 8, 3), 3)
 			return b.Node("Add", nil, b.Node("Mul", nil, y, b.Weights(1, 3, 1, 1)), b.Weights(3, 1, 1))
@@ -155,7 +170,7 @@ func TestScalesFold(t *testing.T) {
 		{name: "norm by element", opset: 7, want: "BatchNorm", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return b.Node("BatchNormalization", graph.Attrs{optest.AttrInt("spatial", 0)}, x, b.Weights(8, 6, 5), b.Weights(8, 6, 5), b.Weights(8, 6, 5), b.Positive(8, 6, 5))
 		}},
-		{name: "norm with a variance of zero and no epsilon", want: "move Conv Mul Add View", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+		{name: "norm with a variance of zero and no epsilon", want: "move Conv Mul>Add View", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return b.Node("BatchNormalization", graph.Attrs{optest.AttrFloat("epsilon", 0)}, conv(b, x, 8, 1), b.Floats(1), b.Floats(1), b.Floats(0), b.Floats(0))
 		}},
 		{name: "sum of a Conv with a larger constant", want: "move Conv Add move", build: func(b *optest.Net, x *graph.Value) *graph.Value {
