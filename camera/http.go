@@ -43,7 +43,7 @@ func (o Options) openHTTP(t target) (Source, error) {
 	case resp.StatusCode == http.StatusServiceUnavailable || resp.StatusCode == http.StatusTooManyRequests:
 		return fail(ErrBusy, resp.Status+": perhaps it has too many viewers")
 	case resp.StatusCode != http.StatusOK:
-		return fail(ErrLost, resp.Status)
+		return fail(ErrLost, resp.Status+": open the address in a browser to see what the camera says")
 	}
 	kind, params, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // cameras spell it in every way
 	if kind == "" {
@@ -135,7 +135,7 @@ func (o Options) get(t target) (*http.Response, func(), error) {
 	}
 	transport.CloseIdleConnections()
 	if !inTime {
-		return nil, nil, fmt.Errorf("camera: %s: http: %w: no answer within %v", t.name, ErrLost, o.timeout())
+		return nil, nil, fmt.Errorf("camera: %s: http: %w: no answer within %v; check that the camera is on and in this network", t.name, ErrLost, o.timeout())
 	}
 	return nil, nil, t.refused("http", err)
 }

@@ -90,11 +90,11 @@ func (o Options) Open(uri string) (Source, error) {
 	case t.kind != noTarget:
 		return o.openLive(t)
 	case err == nil:
-		return nil, fmt.Errorf("camera: %s: %w: neither a file nor a folder", uri, ErrUnsupported)
+		return nil, fmt.Errorf("camera: %s: %w: neither a file nor a folder", t.name, ErrUnsupported)
 	case strings.ContainsAny(uri, "*?["):
 		return openGlob(uri)
 	}
-	return nil, pathError(redact(uri), err)
+	return nil, pathError(t.name, err)
 }
 
 // openLive opens a camera, a stream or the scene.
@@ -214,7 +214,7 @@ func openFolder(dir string) (Source, error) {
 func openGlob(pattern string) (Source, error) {
 	matches, err := filepath.Glob(pattern)
 	if err != nil {
-		return nil, fmt.Errorf("camera: %s: %w: %w", pattern, ErrNotFound, err)
+		return nil, fmt.Errorf("camera: %s: %w: %w; a name with one of *?[\\ in it needs a \\ before that", redactURI(pattern), ErrNotFound, err)
 	}
 	var paths []string
 	for _, m := range matches {
@@ -223,7 +223,7 @@ func openGlob(pattern string) (Source, error) {
 		}
 	}
 	if len(paths) == 0 {
-		return nil, fmt.Errorf("camera: %s: %w: no image (%s) matches", pattern, ErrNotFound, imageNames)
+		return nil, fmt.Errorf("camera: %s: %w: no image (%s) matches", redactURI(pattern), ErrNotFound, imageNames)
 	}
 	return &images{paths: paths}, nil
 }

@@ -2,6 +2,7 @@ package camera
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
@@ -10,18 +11,34 @@ import (
 	"net"
 	"net/textproto"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 )
 
-// rtspCamera serves an MPEG transport stream over RTP, interleaved with RTSP on
-// one connection (RFC 2326 section 10.12, RFC 2250 section 2).
+// rtspCamera serves an MPEG transport stream or H.264 over RTP, interleaved with
+// RTSP on one connection (RFC 2326 section 10.12, RFC 2250 section 2, RFC 6184
+// section 5.6).
 type rtspCamera struct {
 	login  string // user:password, "" if none is wanted
-	stream []byte // multiple of 188 bytes
+	stream []byte // transport stream, a multiple of 188 bytes; or H.264 as a file has it
 	then   string // at the end of the stream: close, rest
+}
+
+// units returns the NAL units of H.264, nil of a transport stream. ITU-T H.264
+// annex B: they stand behind 00 00 01.
+func (c rtspCamera) units() [][]byte {
+	start := []byte{0, 0, 1}
+	if !bytes.HasPrefix(c.stream, start) && !bytes.HasPrefix(c.stream, append([]byte{0}, start...)) {
+		return nil
+	}
+	units := bytes.Split(c.stream, start)[1:]
+	for i, u := range units {
+		units[i] = bytes.TrimRight(u, "\x00")
+	}
+	return units
 }
 
 // start returns the host and port.
@@ -73,7 +90,11 @@ func (c rtspCamera) talk(ctx context.Context, conn net.Conn) {
 				status, extra = "401 Unauthorized", "WWW-Authenticate: Basic realm=\"camera\"\r\n"
 				break
 			}
-			body = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\nm=video 0 RTP/AVP 33\r\na=control:track1\r\n"
+			media := "33\r\n"
+			if c.units() != nil {
+				media = "96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n"
+			}
+			body = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\nm=video 0 RTP/AVP " + media + "a=control:track1\r\n"
 			extra = fmt.Sprintf("Content-Type: application/sdp\r\nContent-Length: %d\r\n", len(body))
 		case "SETUP":
 			extra = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nSession: 1\r\n"
@@ -93,17 +114,36 @@ func (c rtspCamera) talk(ctx context.Context, conn net.Conn) {
 	}
 }
 
-// play sends the stream, seven TS packets in one of RTP.
+// play sends the stream, seven TS packets or one NAL unit in one of RTP.
 func (c rtspCamera) play(conn net.Conn) {
-	for n := 0; n*1316 < len(c.stream); n++ {
-		part := c.stream[n*1316 : min(len(c.stream), (n+1)*1316)]
-		p := []byte{'$', 0, 0, 0, 0x80, 33}
+	number := 0
+	send := func(kind byte, time int, part []byte) bool {
+		p := []byte{'$', 0, 0, 0, 0x80, kind}
 		binary.BigEndian.PutUint16(p[2:], uint16(12+len(part)))
-		p = binary.BigEndian.AppendUint16(p, uint16(n))
-		p = binary.BigEndian.AppendUint32(p, uint32(n*900))
+		p = binary.BigEndian.AppendUint16(p, uint16(number))
+		p = binary.BigEndian.AppendUint32(p, uint32(time))
 		p = binary.BigEndian.AppendUint32(p, 1234)
-		if _, err := conn.Write(append(p, part...)); err != nil {
+		number++
+		_, err := conn.Write(append(p, part...))
+		return err == nil
+	}
+	units := c.units()
+	for n := 0; units == nil && n*1316 < len(c.stream); n++ {
+		if !send(33, n*900, c.stream[n*1316:min(len(c.stream), (n+1)*1316)]) {
 			return
+		}
+	}
+	frame := 0
+	for _, u := range units {
+		kind, picture := byte(96), u[0]&31 == 1 || u[0]&31 == 5
+		if picture { // the last unit of a frame has the marker
+			kind |= 0x80
+		}
+		if !send(kind, frame*3600, u) {
+			return
+		}
+		if picture {
+			frame++
 		}
 	}
 }
@@ -112,6 +152,17 @@ func TestRTSP(t *testing.T) {
 	stream, err := os.ReadFile(video(t, "a.ts", "-c:v", "mpeg2video", "-f", "mpegts"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	h264 := func(t *testing.T) []byte {
+		out, err := exec.Command(needFFmpeg(t), "-hide_banner", "-encoders").Output()
+		if err != nil || !bytes.Contains(out, []byte("libx264")) {
+			t.Skip("this ffmpeg cannot write H.264, it has no libx264")
+		}
+		data, err := os.ReadFile(video(t, "a.h264", "-c:v", "libx264", "-threads", "1", "-bf", "0", "-g", "5", "-pix_fmt", "yuv420p"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bytes.Repeat(data, 3) // FFmpeg wants more than a second of it before it gives a frame
 	}
 	for _, tc := range []struct {
 		name   string
@@ -122,8 +173,13 @@ func TestRTSP(t *testing.T) {
 		{"ends", rtspCamera{"", stream, "close"}, "", ""},
 		{"rests", rtspCamera{"", stream, "rest"}, "", "no frame for"},
 		{"with a password", rtspCamera{"me:p'w", stream, "close"}, "me:p'w@", ""},
+		{"H.264", rtspCamera{"", nil, "close"}, "", ""},
+		{"H.264 with a password", rtspCamera{"me:p'w", nil, "rest"}, "me:p'w@", "no frame for"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			if tc.camera.stream == nil {
+				tc.camera.stream = h264(t)
+			}
 			src := opened(t)(Options{Timeout: 1500 * time.Millisecond}.Open("rtsp://" + tc.login + tc.camera.start(t) + "/ch1"))
 			var f Frame
 			n := 0

@@ -130,13 +130,10 @@ func TestSceneAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestLongRun reads many frames through a Live: memory and goroutines stay as
-// they were.
+// TestLongRun reads frames through a Live without a pause: memory and
+// goroutines stay as they were. TestSoak of package sdk has a pipeline besides.
 func TestLongRun(t *testing.T) {
-	frames := 100_000
-	if testing.Short() {
-		frames = 5_000
-	}
+	const frames = 5_000
 	l := OpenLive("test:?size=64x48", Options{}, LiveConfig{})
 	defer shut(t, l)
 	var f Frame

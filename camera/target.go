@@ -44,7 +44,7 @@ type controlValue struct {
 // parseTarget takes uri apart. What is not spelled like a camera or a stream
 // gives noTarget, which is not an error.
 func parseTarget(uri string) (target, error) {
-	t := target{name: redact(uri), index: -1}
+	t := target{name: redactURI(uri), index: -1}
 	if scheme, _, ok := strings.Cut(uri, "://"); ok && isScheme(scheme) {
 		return t, t.stream(uri, strings.ToLower(scheme))
 	}
@@ -189,6 +189,20 @@ var (
 	userinfo = regexp.MustCompile(`(://[^:/?#@\s]*):\S*@`)
 	secret   = regexp.MustCompile(`(?i)((?:pass|pwd|psw|token|secret|auth|key)[a-z]*=)[^&/;#\s]+`)
 )
+
+// redactURI is redact for what ought to be one URL from end to end, although
+// there may be spaces in its password.
+func redactURI(uri string) string {
+	scheme, rest, found := strings.Cut(uri, "://")
+	at := strings.LastIndexByte(rest, '@')
+	if !found || at < 0 {
+		return redact(uri)
+	}
+	if user, _, found := strings.Cut(rest[:at], ":"); found && !strings.ContainsAny(user, "/?#@") {
+		uri = scheme + "://" + user + ":xxxxx" + rest[at:]
+	}
+	return redact(uri)
+}
 
 // redact hides the passwords of a URL, wherever it stands in s.
 func redact(s string) string {

@@ -105,6 +105,20 @@ func TestRedact(t *testing.T) {
 	}
 }
 
+// TestNoPasswordInErrors spells sources wrongly in ways that show a password.
+func TestNoPasswordInErrors(t *testing.T) {
+	for _, uri := range []string{
+		"rtsp://user:my secret@host/", "rtsp://user:a secret b@host:99999/", "http://user:secret@ho st/", "gopher://user:my secret@host/",
+		"rtspsrc location=rtsp://user:secret@host/*", "rtspsrc location=rtsp://user:secret@host/[", "rtsp://user:secret@", "rtsp://user:secret@/x", "http://:secret@[::1/",
+		"https://host:99999/?pwd=secret", "http://host:0/x;password=secret",
+	} {
+		src, err := Open(uri)
+		if src != nil || err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%v, %v", src, err)
+		}
+	}
+}
+
 func FuzzParseTarget(f *testing.F) {
 	for _, s := range []string{"0?size=1x1", "csi:0", "rtsp://u:p@h/x?y#z", "test:?rate=1", "v4l2:/dev/video0?control.a=1", "http://[::1]:1/"} {
 		f.Add(s)

@@ -346,6 +346,8 @@ func deviceError(name, path, call string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV):
 		sentinel, next = ErrNotFound, "no such camera is connected; `edgecam cameras` lists those that are"
+	case errors.Is(err, unix.EPERM): // the owner and the group have no part in it
+		sentinel, next = ErrNotPermitted, "the system forbids it; start a container with `--device "+path+"`, a service with DeviceAllow="+path
 	case errors.Is(err, fs.ErrPermission):
 		sentinel, next = ErrNotPermitted, "the user is not in the group video: `sudo usermod -aG video $USER`, then log in again"
 	case errors.Is(err, unix.EBUSY):

@@ -65,6 +65,7 @@ type gadget struct {
 	errs    map[uint32]error // of requests
 	widen   uint32           // bytes of padding a row gets
 	settle  [2]uint32        // the size that S_FMT gives, where it is not the one asked for
+	pace    uint32           // frames a second that S_PARM gives, where it is not the rate asked for
 	frames  []gadgetFrame
 
 	pix      v4l2PixFormat
@@ -166,6 +167,9 @@ func (g *gadget) ioctl(request uint32, arg unsafe.Pointer) error {
 		(*v4l2Format)(arg).pix = g.pix
 	case reqSParm:
 		g.interval = (*v4l2Streamparm)(arg).interval
+		if g.pace > 0 {
+			(*v4l2Streamparm)(arg).interval = v4l2Fract{1, g.pace}
+		}
 	case reqReqbufs:
 		(*v4l2Requestbuffers)(arg).count = 4
 	case reqQuerybuf:
@@ -299,6 +303,22 @@ func TestV4L2Frames(t *testing.T) {
 	}
 }
 
+// TestV4L2Rate believes the driver, not what it was asked for.
+func TestV4L2Rate(t *testing.T) {
+	for _, tc := range []struct {
+		change func(*gadget)
+		want   float64
+	}{
+		{func(*gadget) {}, 15}, {func(g *gadget) { g.pace = 12 }, 12}, {func(g *gadget) { g.errs[reqSParm] = unix.ENOTTY }, 0}, {func(g *gadget) { g.rates = nil }, 0},
+	} {
+		g := newGadget()
+		tc.change(g)
+		if got := opened(t)(g.start(t, "0?rate=15")).(Rated).Rate(); got != tc.want {
+			t.Errorf("%v, want %v", got, tc.want)
+		}
+	}
+}
+
 func TestV4L2Pictures(t *testing.T) {
 	a, b := jpegs(t)
 	g := newGadget()
@@ -391,12 +411,15 @@ func TestV4L2OpenErrors(t *testing.T) {
 			t.Errorf("%s: %d mapped, closed %v, on %v", tc.name, g.mapped, g.closed, g.on)
 		}
 	}
-	for err, want := range map[error]error{unix.EACCES: ErrNotPermitted, unix.ENOENT: ErrNotFound, unix.ENXIO: ErrNotFound, unix.EIO: ErrLost} {
+	for err, want := range map[error]error{unix.EACCES: ErrNotPermitted, unix.EPERM: ErrNotPermitted, unix.ENOENT: ErrNotFound, unix.ENXIO: ErrNotFound, unix.EIO: ErrLost} {
 		if got := deviceError("0", "/dev/video0", "open", err); !errors.Is(got, want) {
 			t.Errorf("%v: %v", err, got)
 		}
 	}
 	if err := deviceError("0", "/dev/video0", "open", unix.EACCES); !strings.Contains(err.Error(), "usermod -aG video") {
+		t.Error(err)
+	}
+	if err := deviceError("0", "/dev/video0", "open", unix.EPERM); !strings.Contains(err.Error(), "--device /dev/video0") {
 		t.Error(err)
 	}
 	for uri, want := range map[string]error{"250": ErrNotFound, "/dev/v4l/by-id/usb-None": ErrNotFound, "/dev/null": ErrUnsupported, "v4l2:/etc/passwd": ErrUnsupported} {

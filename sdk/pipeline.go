@@ -79,43 +79,44 @@ func (p *Pipeline) Stats() PipelineStats {
 	s := p.stats
 	p.mu.Unlock()
 	if l, ok := p.Source.(*camera.Live); ok {
-		s.Drops = int(l.Stats().Drops)
+		c := l.Stats() // it leaves out damaged frames by itself
+		s.Drops, s.Damaged = int(c.Drops), s.Damaged+int(c.Damaged)
 	}
 	return s
 }
 
 // Run works until the source ends, which is no error, the limit of frames is
 // reached, or something fails: the source, the detector, a sink, or ctx. It
-// does not close the source.
+// does not close the source. A frame takes no allocation but those of its sinks.
 func (p *Pipeline) Run(ctx context.Context) error {
 	if p.Source == nil || p.Detector == nil {
 		return errors.New("pipeline: a Source and a Detector are needed")
 	}
 	var frame camera.Frame
-	var dets []Detection
+	r := Result{Detector: p.Detector, Frame: &frame}
 	for done := 0; p.Frames == 0 || done < p.Frames; {
 		start := time.Now()
 		err := p.Source.Read(ctx, &frame)
 		read := time.Now()
-		var damaged *camera.FrameError
 		switch {
+		case err == nil:
 		case errors.Is(err, io.EOF):
 			return nil
-		case errors.As(err, &damaged):
+		case isDamage(err):
 			p.count(func(s *PipelineStats) { s.Damaged++; s.Read += read.Sub(start) })
 			if p.Damaged != nil {
 				p.Damaged(err)
 			}
 			continue
-		case err != nil:
+		default:
 			return err
 		}
 		before := p.Detector.Stats().Inference
-		if dets, err = p.Detector.AppendFrame(ctx, dets, &frame); err != nil {
+		if r.Detections, err = p.Detector.AppendFrame(ctx, r.Detections[:0], &frame); err != nil {
 			return fmt.Errorf("%s, frame %d: %w", frame.Source, frame.Index, err)
 		}
 		detected := time.Now()
-		r := Result{Detector: p.Detector, Frame: &frame, Detections: dets, Inference: p.Detector.Stats().Inference - before}
+		r.Inference = p.Detector.Stats().Inference - before
 		for _, s := range p.Sinks {
 			if err := s.Put(ctx, &r); err != nil {
 				return err
@@ -133,6 +134,12 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		})
 	}
 	return nil
+}
+
+// isDamage reports whether err is of one frame, and the next can be read.
+func isDamage(err error) bool {
+	var damaged *camera.FrameError
+	return errors.As(err, &damaged)
 }
 
 func (p *Pipeline) count(f func(*PipelineStats)) {
