@@ -83,7 +83,7 @@ func (s *simplifier) get(v *graph.Value) *graph.Value {
 type rule func(s *simplifier, n *graph.Node) (*graph.Value, error)
 
 // rules are tried in order; the first that applies wins.
-var rules = []rule{dropIdentity, powForms, clipForms, leakyForms, preluForms, gates, hardForms, geluForms, batchNorm, groupNorm, foldScale, foldPad, spatialMean}
+var rules = []rule{dropIdentity, powForms, clipForms, leakyForms, preluForms, gates, hardForms, geluForms, batchNorm, groupNorm, foldScale, foldPad, focus, spatialMean}
 
 func (s *simplifier) node(n *graph.Node, count map[*graph.Value]int) error {
 	m := *n
