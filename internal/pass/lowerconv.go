@@ -55,24 +55,37 @@ func (l *lowerer) conv(n *graph.Node, o *op.Conv) (bool, error) {
 		KH: g.Kernel[1], KW: g.Kernel[2], StrideH: g.Stride[1], StrideW: g.Stride[2], DilH: g.Dilation[1], DilW: g.Dilation[2],
 		PadT: g.Begin[1], PadL: g.Begin[2], OutH: g.Out[1], OutW: g.Out[2], Group: o.Group, Act: op.NoAct(),
 	}
+	at, err := l.shuffledInput(n, c, x, in)
+	if err != nil {
+		return false, err
+	}
 	order := nhwc
 	if c.RowsFit(n.In[0].Type.Shape[1]) && x.view.dense(identityPerm(4)) {
 		// An image as it comes from a file: the operator reorders as it pads.
 		c.Planar, order = true, identityPerm(4)
 	}
-	if in[0], err = l.realize(x, order); err != nil {
-		return false, err
+	if in[0] == nil {
+		if in[0], err = l.realize(x, order); err != nil {
+			return false, err
+		}
 	}
-	out, res := l.absorb(n, c, w.Type.Shape[0])
+	out, res := l.absorb(n, c, w.Type.Shape[0], at == nil)
 	if res != nil {
 		r, _ := l.spatial(res)
 		if in[3], err = l.realize(r, nhwc); err != nil {
 			return false, err
 		}
 	}
+	if at != nil {
+		shuffleSlopes(&c.Act, at)
+	}
 	v, err := l.add(c, "Conv", n.Name, out.Name, in...)
 	if err != nil {
 		return false, err
+	}
+	if at != nil {
+		l.reshuffled(out, v, x)
+		return true, nil
 	}
 	l.image(out, v)
 	return true, nil
@@ -126,9 +139,10 @@ func meeting(g *op.Geometry, a int) (from, to int) {
 }
 
 // absorb fuses what follows a convolution into it: an activation, the
-// addition of a value that is already computed, or both in either order. It
-// returns the value that the fused node produces and the residual.
-func (l *lowerer) absorb(n *graph.Node, c *op.ConvNHWC, channels int) (out, res *graph.Value) {
+// addition of a value that is already computed, if residuals is set, or both in
+// either order. It returns the value that the fused node produces and the
+// residual.
+func (l *lowerer) absorb(n *graph.Node, c *op.ConvNHWC, channels int, residuals bool) (out, res *graph.Value) {
 	out = n.Out[0]
 	depthwise := c.Group > 1 && c.Group == channels && n.In[1].Type.Shape[1] == 1
 	acted := false
@@ -139,7 +153,7 @@ func (l *lowerer) absorb(n *graph.Node, c *op.ConvNHWC, channels int) (out, res 
 		}
 		if act, ok := activation(next, out, channels); ok && !acted && !c.ResLast {
 			c.Act, acted = act, true
-		} else if other := l.residual(next, out); other != nil && res == nil {
+		} else if other := l.residual(next, out); other != nil && res == nil && residuals {
 			// A kernel adds the residual in front of the clamp; behind an
 			// activation, and to a depthwise convolution, it is added last.
 			res, c.ResLast = other, acted || depthwise
@@ -287,12 +301,24 @@ func (l *lowerer) pool(n *graph.Node) (bool, error) {
 		}
 		o = &op.GlobalPoolNHWC{Max: p.Mode == "max"}
 	}
-	v, err := l.realize(x, nhwc)
+	var v *graph.Value
+	var at []int
+	var err error
+	if l.shuffleEnds(n.Out[0], false) {
+		v, at, err = l.shuffled(x)
+	}
+	if v == nil && err == nil {
+		v, err = l.realize(x, nhwc)
+	}
 	if err != nil {
 		return false, err
 	}
 	if v, err = l.add(o, n.Type, n.Name, n.Out[0].Name, v); err != nil {
 		return false, err
+	}
+	if at != nil {
+		l.reshuffled(n.Out[0], v, x)
+		return true, nil
 	}
 	l.image(n.Out[0], v)
 	return true, nil

@@ -83,7 +83,7 @@ func (s *simplifier) get(v *graph.Value) *graph.Value {
 type rule func(s *simplifier, n *graph.Node) (*graph.Value, error)
 
 // rules are tried in order; the first that applies wins.
-var rules = []rule{dropIdentity, powForms, clipForms, leakyForms, preluForms, gates, hardForms, geluForms, batchNorm, groupNorm, foldScale, foldPad, focus, spatialMean}
+var rules = []rule{dropIdentity, powForms, clipForms, leakyForms, preluForms, gates, hardForms, geluForms, batchNorm, groupNorm, foldScale, foldPad, focus, spatialMean, actThrough}
 
 func (s *simplifier) node(n *graph.Node, count map[*graph.Value]int) error {
 	m := *n
@@ -183,22 +183,19 @@ func batchNorm(s *simplifier, n *graph.Node) (*graph.Value, error) {
 	if v, err := s.scaled(n, n.In[0], scale, shift); v != nil || err != nil {
 		return v, err
 	}
-	shape := make([]int, len(n.In[0].Type.Shape)-1)
-	for i := range shape {
-		shape[i] = 1
+	x := n.In[0]
+	if x.Node != nil && s.uses[x] == 1 {
+		// Before an enlargement there is less to do.
+		r, ok := x.Node.Op.(*op.Resize)
+		if small := x.Node.In[0]; ok && keepsChannels(x.Node, r) && small.Type.Shape.Elems() < x.Type.Shape.Elems() {
+			v, err := s.affine(s.part(n, small), small, scale, shift)
+			if err != nil {
+				return nil, err
+			}
+			return s.resized(n, x.Node, v)
+		}
 	}
-	shape[0] = channels
-	k, d := tensor.New(tensor.Float32, shape...), tensor.New(tensor.Float32, shape...)
-	for c := range channels {
-		k.SetFloat(c, scale[c])
-		d.SetFloat(c, shift[c])
-	}
-	outs, err := s.new.Add(&op.Binary{Kind: op.Mul}, graph.Node{Name: n.Name + "/scale", Type: "Mul",
-		In: []*graph.Value{n.In[0], s.constant(n.Name, k)}}, n.Out[0].Name+"/scale")
-	if err != nil {
-		return nil, err
-	}
-	return s.add(n, &op.Binary{Kind: op.Add}, "Add", outs[0], s.constant(n.Name, d))
+	return s.affine(n, x, scale, shift)
 }
 
 // foldScale folds the multiplication with, or addition of, a constant for
@@ -245,13 +242,20 @@ func foldScale(s *simplifier, n *graph.Node) (*graph.Value, error) {
 // users, or would no longer be finite.
 func (s *simplifier) scaled(n *graph.Node, x *graph.Value, scale, shift []float64) (*graph.Value, error) {
 	p := x.Node
-	if p == nil || s.uses[x] != 1 || len(p.In) < 2 || p.In[1].Const == nil || len(p.In) > 2 && p.In[2] != nil && p.In[2].Const == nil {
+	if p == nil || s.uses[x] != 1 {
 		return nil, nil
 	}
 	for i := range scale {
 		if !finite(scale[i]) || !finite(shift[i]) {
 			return nil, nil
 		}
+	}
+	switch p.Op.(type) {
+	case *op.Resize, *op.Concat:
+		return s.scaledThrough(n, x, scale, shift)
+	}
+	if len(p.In) < 2 || p.In[1].Const == nil || len(p.In) > 2 && p.In[2] != nil && p.In[2].Const == nil {
+		return nil, nil
 	}
 	w, bias := p.In[1].Const, optional(p.In, 2)
 	var channel func(i int) int // of element i of the weights
