@@ -11,6 +11,8 @@ import (
 	"image/png"
 
 	"golang.org/x/image/bmp"
+
+	baseline "github.com/edgecam/edgecam/internal/jpeg"
 )
 
 // kind is a file format of images, told by its first bytes.
@@ -55,6 +57,9 @@ func Decode(f *Frame, data []byte) error {
 	var turn int
 	switch sniff(data) {
 	case jpegKind:
+		if f.decodeBaseline(data) {
+			return nil
+		}
 		img, turn, err = decodeJPEG(data)
 	case pngKind:
 		img, turn, err = decodePNG(data)
@@ -109,8 +114,8 @@ func decodeJPEG(data []byte) (image.Image, int, error) {
 		return nil, 0, fmt.Errorf("%w: JPEG header says %dx%d pixels, too many for %d bytes", ErrFormat, h.width, h.height, len(data))
 	}
 	if h.huffman < 0 && h.scan > 0 {
-		whole := make([]byte, 0, len(data)+len(standardHuffman))
-		data = append(append(append(whole, data[:h.scan]...), standardHuffman...), data[h.scan:]...)
+		whole := make([]byte, 0, len(data)+len(baseline.StandardHuffman))
+		data = append(append(append(whole, data[:h.scan]...), baseline.StandardHuffman...), data[h.scan:]...)
 	}
 	img, err := jpeg.Decode(bytes.NewReader(data))
 	if err != nil {
@@ -216,7 +221,7 @@ func (f *Frame) SetImage(img image.Image) {
 	switch m := img.(type) {
 	case *image.YCbCr:
 		if b.Min == (image.Point{}) {
-			f.setYCbCr(m)
+			baseline.ToRGB(f.Pix, f.Stride, m)
 			return
 		}
 	case studio:

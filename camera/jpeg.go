@@ -2,7 +2,9 @@ package camera
 
 import (
 	"encoding/binary"
-	"image"
+	"sync"
+
+	"github.com/edgecam/edgecam/internal/jpeg"
 )
 
 // jpegHeader is what is read of a JPEG file before it is decoded. Offsets are
@@ -136,126 +138,29 @@ func (f *Frame) orient(src *Frame, turn int) {
 	}
 }
 
-// setYCbCr converts with libjpeg's "fancy" upsampling (jdsample.c) and its
-// fixed-point colour arithmetic (jdcolor.c), bit for bit.
-func (f *Frame) setYCbCr(m *image.YCbCr) {
-	w, h := f.Width, f.Height
-	if w == 0 || h == 0 {
-		return
-	}
-	sx, sy := 1, 1
-	switch m.SubsampleRatio {
-	case image.YCbCrSubsampleRatio444:
-	case image.YCbCrSubsampleRatio422:
-		sx = 2
-	case image.YCbCrSubsampleRatio420:
-		sx, sy = 2, 2
-	case image.YCbCrSubsampleRatio440:
-		sy = 2
-	case image.YCbCrSubsampleRatio411:
-		sx = 4
-	case image.YCbCrSubsampleRatio410:
-		sx, sy = 4, 2
-	}
-	up := chroma{sx: sx, sy: sy, w: (w + sx - 1) / sx, h: (h + sy - 1) / sy, stride: m.CStride}
-	up.sum = make([]int32, up.w)
-	line := make([]byte, 2*up.w*sx)
-	cb, cr := line[:up.w*sx], line[up.w*sx:]
-	for y := range h {
-		up.row(cb, m.Cb, y)
-		up.row(cr, m.Cr, y)
-		convertRow(f.Pix[y*f.Stride:][:3*w], m.Y[y*m.YStride:][:w], cb, cr)
-	}
-}
+// decoders keep their memory from one picture to the next.
+var decoders = sync.Pool{New: func() any { return new(jpeg.Decoder) }}
 
-// chroma brings rows of one size of chroma plane to the size of luma.
-type chroma struct {
-	sx, sy int     // luma samples for one of chroma
-	w, h   int     // of the plane, without padding
-	stride int     // of the plane
-	sum    []int32 // a row of it, mixed vertically
-}
-
-// row makes the chroma samples of luma row y.
-func (c *chroma) row(dst, plane []byte, y int) {
-	at := y / c.sy
-	near := plane[at*c.stride:][:c.w]
-	// libjpeg has no filter for 4:1:1 and 4:1:0, nor for very narrow pictures.
-	fancyX := c.sx == 2 && c.w > 2
-	if c.sy == 1 || c.sx == 4 || c.sx == 2 && !fancyX {
-		switch {
-		case c.sx == 1:
-			copy(dst, near)
-		case fancyX:
-			triangle(dst, near)
-		default:
-			for x := range dst {
-				dst[x] = near[x/c.sx]
-			}
-		}
-		return
+// decodeBaseline decodes the JPEG pictures that cameras send. It returns false,
+// and has perhaps written to f.Pix, where the picture is of another kind, too
+// large or damaged, which image/jpeg has to say.
+func (f *Frame) decodeBaseline(data []byte) bool {
+	d := decoders.Get().(*jpeg.Decoder)
+	defer decoders.Put(d)
+	h, err := d.Start(data)
+	if err != nil || checkSize(h.Width, h.Height) != nil {
+		return false
 	}
-	other := at - 1
-	if y%2 == 1 {
-		other = at + 1
+	turn := scanJPEG(data).orientation
+	if turn == 1 {
+		f.reset(h.Width, h.Height)
+		return d.RGB(f.Pix, f.Stride, 8) == nil
 	}
-	other = min(max(other, 0), c.h-1)
-	far := plane[other*c.stride:][:c.w]
-	if c.sx == 1 {
-		bias := 1 + y%2
-		for x, v := range near {
-			dst[x] = byte((3*int(v) + int(far[x]) + bias) >> 2)
-		}
-		return
+	var flat Frame
+	flat.reset(h.Width, h.Height)
+	if d.RGB(flat.Pix, flat.Stride, 8) != nil {
+		return false
 	}
-	sum := c.sum[:len(near)]
-	for x, v := range near {
-		sum[x] = 3*int32(v) + int32(far[x])
-	}
-	last := len(sum) - 1
-	dst = dst[:2*len(sum)]
-	dst[0] = byte((4*sum[0] + 8) >> 4)
-	dst[1] = byte((3*sum[0] + sum[1] + 7) >> 4)
-	for x := 1; x < last; x++ {
-		v := 3 * sum[x]
-		dst[2*x] = byte((v + sum[x-1] + 8) >> 4)
-		dst[2*x+1] = byte((v + sum[x+1] + 7) >> 4)
-	}
-	dst[2*last] = byte((3*sum[last] + sum[last-1] + 8) >> 4)
-	dst[2*last+1] = byte((4*sum[last] + 7) >> 4)
-}
-
-// triangle doubles a row of three samples or more: 3/4 of the nearer and 1/4 of
-// the further one.
-func triangle(dst, src []byte) {
-	last := len(src) - 1
-	dst = dst[:2*len(src)]
-	dst[0] = src[0]
-	dst[1] = byte((3*int(src[0]) + int(src[1]) + 2) >> 2)
-	for x := 1; x < last; x++ {
-		v := 3 * int(src[x])
-		dst[2*x] = byte((v + int(src[x-1]) + 1) >> 2)
-		dst[2*x+1] = byte((v + int(src[x+1]) + 2) >> 2)
-	}
-	dst[2*last] = byte((3*int(src[last]) + int(src[last-1]) + 1) >> 2)
-	dst[2*last+1] = src[last]
-}
-
-// convertRow turns YCbCr to RGB with 16 fractional bits:
-// R = Y + 1.402 Cr, G = Y - 0.34414 Cb - 0.71414 Cr, B = Y + 1.772 Cb.
-func convertRow(dst, luma, cb, cr []byte) {
-	const half = 1 << 15
-	cb, cr = cb[:len(luma)], cr[:len(luma)]
-	dst = dst[:3*len(luma)]
-	for x, v := range luma {
-		y, b, r := int32(v), int32(cb[x])-128, int32(cr[x])-128
-		red := y + (91881*r+half)>>16
-		green := y + (-22554*b-46802*r+half)>>16
-		blue := y + (116130*b+half)>>16
-		if uint32(red|green|blue) > 255 {
-			red, green, blue = min(max(red, 0), 255), min(max(green, 0), 255), min(max(blue, 0), 255)
-		}
-		p := dst[3*x : 3*x+3]
-		p[0], p[1], p[2] = byte(red), byte(green), byte(blue)
-	}
+	f.orient(&flat, turn)
+	return true
 }

@@ -53,6 +53,8 @@ func avx2(s *Set) {
 	}
 	s.F32Lerp, s.F32Max, s.F32ExpSum = amd64.F32Lerp, amd64.F32Max, amd64.F32ExpSum
 	s.F32Peak = amd64.F32Peak
+	s.JPEGIDCT, s.JPEGToRGB = amd64.JPEGIDCT, amd64.JPEGToRGB
+	s.JPEGUpsampleH2V1, s.JPEGUpsampleH2V2 = amd64.JPEGUpsampleH2V1, amd64.JPEGUpsampleH2V2
 }
 
 // avx512 replaces what AVX-512 with F, BW, DQ and VL does better.

@@ -91,6 +91,13 @@ type Set struct {
 	// of one core busy, without memory, and returns how many it did in all. It
 	// serves to measure the machine.
 	F32Peak func(rounds int) int
+
+	// The parts of JPEG decoding, with the same bits on every rung where
+	// coefficients are below 4096; see the functions of ref.
+	JPEGIDCT         func(dst []byte, stride int, coef []int16)
+	JPEGUpsampleH2V1 func(dst, src []byte)
+	JPEGUpsampleH2V2 func(dst, near, far []byte)
+	JPEGToRGB        func(dst, y, cb, cr []byte)
 }
 
 // Ref returns the lowest rung: plain Go, on every CPU.
@@ -135,5 +142,10 @@ func Ref() *Set {
 		F32Max:    ref.F32Max,
 		F32ExpSum: ref.F32ExpSum,
 		F32Peak:   ref.F32Peak,
+
+		JPEGIDCT:         ref.JPEGIDCT,
+		JPEGUpsampleH2V1: ref.JPEGUpsampleH2V1,
+		JPEGUpsampleH2V2: ref.JPEGUpsampleH2V2,
+		JPEGToRGB:        ref.JPEGToRGB,
 	}
 }

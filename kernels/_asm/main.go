@@ -17,6 +17,7 @@ var files = map[string]func(){
 	"unary":  unaries,
 	"binary": binaries,
 	"reduce": reductions,
+	"jpeg":       jpegs,
 	"peak":   peaks,
 }
 

@@ -1,0 +1,513 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// jpegs generates the kernels of JPEG decoding, for AVX2.
+func jpegs() {
+	jpegIDCT()
+	upsample("H2V1", false)
+	upsample("H2V2", true)
+	toRGB()
+}
+
+// pattern returns 32 bytes of memory holding a 64-bit pattern four times.
+func pattern(bits uint64) Mem {
+	name := fmt.Sprintf("pattern%016x", bits)
+	if m, ok := consts[name]; ok {
+		return m
+	}
+	m := GLOBL(name, RODATA|NOPTR)
+	for i := range 4 {
+		DATA(8*i, U64(bits))
+	}
+	consts[name] = m
+	return m
+}
+
+// words returns memory of sixteen copies of a 16-bit number.
+func words(v int16) Mem { return pattern(uint64(uint16(v)) * 0x0001000100010001) }
+
+// wordPair returns memory of eight copies of two 16-bit numbers.
+func wordPair(a, b int) Mem {
+	return pattern((uint64(uint16(a)) | uint64(uint16(b))<<16) * 0x0000000100000001)
+}
+
+// dwords returns memory of eight copies of a 32-bit number.
+func dwords(v uint32) Mem { return pattern(uint64(v) * 0x0000000100000001) }
+
+// The constants of ref.JPEGIDCT.
+const (
+	idct0298 = 2446
+	idct0390 = 3196
+	idct0541 = 4433
+	idct0765 = 6270
+	idct0899 = 7373
+	idct1175 = 9633
+	idct1501 = 12299
+	idct1847 = 15137
+	idct1961 = 16069
+	idct2053 = 16819
+	idct2562 = 20995
+	idct3072 = 25172
+)
+
+func jpegIDCT() {
+	TEXT("jpegIDCTAVX2", NOSPLIT, "func(dst *byte, stride int, coef *int16, blocks int)")
+	Pragma("noescape")
+	Doc("jpegIDCTAVX2 is ref.JPEGIDCT of blocks > 0 blocks, two at once, one in each half of the",
+		"registers.")
+	dst, stride, coef, n := GP64(), GP64(), GP64(), GP64()
+	Load(Param("dst"), dst)
+	Load(Param("stride"), stride)
+	Load(Param("coef"), coef)
+	Load(Param("blocks"), n)
+	spill := AllocLocal(8 * 32)
+	Label("pairs")
+	CMPQ(n, U8(2))
+	JLT(LabelRef("odd"))
+	idctPair(dst, stride, coef, spill, true)
+	ADDQ(U32(256), coef)
+	ADDQ(U8(16), dst)
+	SUBQ(U8(2), n)
+	JMP(LabelRef("pairs"))
+	Label("odd")
+	TESTQ(n, n)
+	JZ(LabelRef("end"))
+	idctPair(dst, stride, coef, spill, false)
+	Label("end")
+	VZEROUPPER()
+	RET()
+}
+
+// registers hands out the sixteen registers of AVX2 by hand: avo's allocator
+// would use more, which only AVX-512 has.
+type registers struct{ free []reg.VecPhysical }
+
+func newRegisters() *registers {
+	return &registers{[]reg.VecPhysical{reg.Y15, reg.Y14, reg.Y13, reg.Y12, reg.Y11, reg.Y10, reg.Y9, reg.Y8,
+		reg.Y7, reg.Y6, reg.Y5, reg.Y4, reg.Y3, reg.Y2, reg.Y1, reg.Y0}}
+}
+
+func (r *registers) get() reg.VecPhysical {
+	v := r.free[len(r.free)-1]
+	r.free = r.free[:len(r.free)-1]
+	return v
+}
+
+func (r *registers) put(v ...reg.VecPhysical) { r.free = append(r.free, v...) }
+
+// both are the low and the high words of a register as 32 bits.
+type both [2]reg.VecPhysical
+
+func (r *registers) both() both { return both{r.get(), r.get()} }
+
+// idctPair transforms two blocks, or one.
+func idctPair(dst, stride, coef reg.GPVirtual, spill Mem, two bool) {
+	name := map[bool]string{true: "two", false: "one"}[two]
+	f := newRegisters()
+	x := make([]reg.VecPhysical, 8)
+	for r := range x {
+		x[r] = f.get()
+		VMOVDQU(Mem{Base: coef, Disp: 16 * r}, x[r].AsX())
+		if two {
+			VINSERTI128(U8(1), Mem{Base: coef, Disp: 128 + 16*r}, x[r], x[r])
+		}
+	}
+	zero := f.get()
+	VPXOR(zero, zero, zero)
+	bytes := 128
+	if two {
+		bytes = 256
+	}
+	for i := 0; i < bytes; i += 32 {
+		VMOVDQU(zero, Mem{Base: coef, Disp: i})
+	}
+	// Blocks of one colour are common.
+	VPAND(notFirst(), x[0], zero)
+	for _, r := range x[1:] {
+		VPOR(r, zero, zero)
+	}
+	VPTEST(zero, zero)
+	JNZ(LabelRef(name + "Full"))
+	flat(x[0], dst, stride, two)
+	JMP(LabelRef(name + "Done"))
+	Label(name + "Full")
+	f.put(zero)
+	f.idct(x, spill, 11)
+	f.transpose(x)
+	f.idct(x, spill, 18)
+	f.store(x, dst, stride, two)
+	Label(name + "Done")
+}
+
+// notFirst returns a mask of all words of a half but the first.
+func notFirst() Mem {
+	const name = "notFirst"
+	if m, ok := consts[name]; ok {
+		return m
+	}
+	m := GLOBL(name, RODATA|NOPTR)
+	for i := range 4 {
+		v := ^uint64(0)
+		if i%2 == 0 {
+			v <<= 16
+		}
+		DATA(8*i, U64(v))
+	}
+	consts[name] = m
+	return m
+}
+
+// rows calls f with the memory of the eight rows of dst.
+func rows(dst, stride reg.GPVirtual, f func(r int, m Mem)) {
+	p := GP64()
+	MOVQ(dst, p)
+	for r := range 8 {
+		f(r, Mem{Base: p})
+		if r < 7 {
+			ADDQ(stride, p)
+		}
+	}
+}
+
+// flat stores blocks of which only the first coefficient, in row, is not zero.
+func flat(row reg.VecPhysical, dst, stride reg.GPVirtual, two bool) {
+	VPSLLW(U8(2), row, row)
+	VPADDW(words(16), row, row)
+	VPSRAW(U8(5), row, row)
+	VPACKSSWB(row, row, row)
+	VPADDB(pattern(0x8080808080808080), row, row)
+	VPSHUFB(pattern(0), row, row)
+	if two {
+		VPERMQ(U8(0x08), row, row)
+	}
+	rows(dst, stride, func(_ int, m Mem) {
+		if two {
+			VMOVDQU(row.AsX(), m)
+		} else {
+			VMOVQ(row.AsX(), m)
+		}
+	})
+}
+
+// unpack interleaves the words of a and b.
+func (r *registers) unpack(a, b reg.VecPhysical) both {
+	v := r.both()
+	VPUNPCKLWD(b, a, v[0])
+	VPUNPCKHWD(b, a, v[1])
+	return v
+}
+
+// madd computes a and b times the words of pairs, and adds sum where it is given.
+func (r *registers) madd(pairs both, a, b int, sum ...both) both {
+	v := r.both()
+	for h := range v {
+		VPMADDWD(wordPair(a, b), pairs[h], v[h])
+		for _, s := range sum {
+			VPADDD(s[h], v[h], v[h])
+		}
+	}
+	return v
+}
+
+// raise makes v << 13 and adds the half of what shift will drop.
+func (r *registers) raise(v reg.VecPhysical, shift uint8) both {
+	z := r.get()
+	VPXOR(z, z, z)
+	w := r.unpack(z, v)
+	for _, h := range w {
+		VPSRAD(U8(3), h, h)
+		VPADDD(dwords(1<<(shift-1)), h, h)
+	}
+	r.put(z)
+	return w
+}
+
+// idct transforms eight columns in the words of each half of x, and drops shift
+// bits.
+func (r *registers) idct(x []reg.VecPhysical, spill Mem, shift uint8) {
+	// Even part: its four sums go to memory.
+	even := func(up, down int, a, b both) {
+		s := r.get()
+		for h := range 2 {
+			VPADDD(b[h], a[h], s)
+			VMOVDQU(s, spill.Offset(64*up+32*h))
+			VPSUBD(b[h], a[h], s)
+			VMOVDQU(s, spill.Offset(64*down+32*h))
+		}
+		r.put(s, a[0], a[1], b[0], b[1])
+	}
+	pairs := r.unpack(x[2], x[6])
+	r.put(x[2], x[6])
+	e3 := r.madd(pairs, idct0541+idct0765, idct0541)
+	e2 := r.madd(pairs, idct0541, idct0541-idct1847)
+	r.put(pairs[:]...)
+	diff := r.get()
+	VPSUBW(x[4], x[0], diff)
+	VPADDW(x[4], x[0], x[0])
+	r.put(x[4])
+	even(0, 3, r.raise(x[0], shift), e3)
+	even(1, 2, r.raise(diff, shift), e2)
+	r.put(x[0], diff)
+
+	// Odd part.
+	a, b := r.get(), r.get()
+	VPADDW(x[3], x[7], a)
+	VPADDW(x[1], x[5], b)
+	pairs = r.unpack(a, b)
+	r.put(a, b)
+	z3 := r.madd(pairs, idct1175-idct1961, idct1175)
+	z4 := r.madd(pairs, idct1175, idct1175-idct0390)
+	r.put(pairs[:]...)
+	outer := r.unpack(x[7], x[1])
+	r.put(x[7], x[1])
+	inner := r.unpack(x[5], x[3])
+	r.put(x[5], x[3])
+	finish := func(i int, odd both) {
+		down := r.both()
+		for h := range 2 {
+			VMOVDQU(spill.Offset(64*i+32*h), down[h])
+			VPSUBD(odd[h], down[h], down[h])
+			VPADDD(spill.Offset(64*i+32*h), odd[h], odd[h])
+			VPSRAD(U8(shift), odd[h], odd[h])
+			VPSRAD(U8(shift), down[h], down[h])
+		}
+		VPACKSSDW(odd[1], odd[0], odd[0])
+		VPACKSSDW(down[1], down[0], down[0])
+		x[i], x[7-i] = odd[0], down[0]
+		r.put(odd[1], down[1])
+	}
+	finish(0, r.madd(outer, -idct0899, idct1501-idct0899, z4))
+	finish(3, r.madd(outer, idct0298-idct0899, -idct0899, z3))
+	r.put(outer[:]...)
+	finish(1, r.madd(inner, -idct2562, idct3072-idct2562, z3))
+	r.put(z3[:]...)
+	finish(2, r.madd(inner, idct2053-idct2562, -idct2562, z4))
+	r.put(z4[:]...)
+	r.put(inner[:]...)
+}
+
+// transpose turns the 8x8 words of each half: with rows 4 apart interleaved
+// three times, all comes to its place.
+func (r *registers) transpose(x []reg.VecPhysical) {
+	for range 3 {
+		y := make([]reg.VecPhysical, 8)
+		for i := range 4 {
+			pair := r.unpack(x[i], x[i+4])
+			y[2*i], y[2*i+1] = pair[0], pair[1]
+			r.put(x[i], x[i+4])
+		}
+		copy(x, y)
+	}
+}
+
+// store writes columns in x as rows of bytes.
+func (r *registers) store(x []reg.VecPhysical, dst, stride reg.GPVirtual, two bool) {
+	for i := range 4 { // column i, then column i+4
+		VPACKSSWB(x[i+4], x[i], x[i])
+		VPADDB(pattern(0x8080808080808080), x[i], x[i])
+		r.put(x[i+4])
+	}
+	bytes := func(a, b reg.VecPhysical) both {
+		v := r.both()
+		VPUNPCKLBW(b, a, v[0])
+		VPUNPCKHBW(b, a, v[1])
+		return v
+	}
+	// Columns i and i+2 interleaved, and then with i+1, are four of one row.
+	even, odd := bytes(x[0], x[2]), bytes(x[1], x[3])
+	r.put(x[:4]...)
+	left, right := bytes(even[0], odd[0]), bytes(even[1], odd[1])
+	r.put(even[0], even[1], odd[0], odd[1])
+	v := make([]reg.VecPhysical, 4) // rows 2i and 2i+1
+	for i := range v {
+		v[i] = r.get()
+		if i%2 == 0 {
+			VPUNPCKLDQ(right[i/2], left[i/2], v[i])
+		} else {
+			VPUNPCKHDQ(right[i/2], left[i/2], v[i])
+		}
+		if two {
+			VPERMQ(U8(0xd8), v[i], v[i])
+		}
+	}
+	rows(dst, stride, func(row int, m Mem) {
+		v := v[row/2]
+		switch {
+		case two && row%2 == 0:
+			VMOVDQU(v.AsX(), m)
+		case two:
+			VEXTRACTI128(U8(1), v, m)
+		case row%2 == 0:
+			VMOVQ(v.AsX(), m)
+		default:
+			VMOVHPS(v.AsX(), m)
+		}
+	})
+}
+
+// upsample generates the doubling of a row, mixed with another one where mix is
+// set. The samples beside those that are doubled are read too.
+func upsample(name string, mix bool) {
+	sig, sources := "func(dst, src *byte, blocks int)", []string{"src"}
+	if mix {
+		sig, sources = "func(dst, near, far *byte, blocks int)", []string{"near", "far"}
+	}
+	full := "jpegUpsample" + name + "AVX2"
+	TEXT(full, NOSPLIT, sig)
+	Pragma("noescape")
+	Doc(full + " doubles 16 samples of each of blocks > 0. It reads one before and one after them.")
+	dst, n := GP64(), GP64()
+	Load(Param("dst"), dst)
+	Load(Param("blocks"), n)
+	p := make([]reg.GPVirtual, len(sources))
+	for i, s := range sources {
+		p[i] = GP64()
+		Load(Param(s), p[i])
+	}
+	three := YMM()
+	VMOVDQU(words(3), three)
+	Label("loop")
+	at := func(off int) reg.VecVirtual {
+		v := YMM()
+		VPMOVZXBW(Mem{Base: p[0], Disp: off}, v)
+		if mix {
+			w := YMM()
+			VPMOVZXBW(Mem{Base: p[1], Disp: off}, w)
+			VPMULLW(three, v, v)
+			VPADDW(w, v, v)
+		}
+		return v
+	}
+	mid, left, right := at(0), at(-1), at(1)
+	VPMULLW(three, mid, mid)
+	VPADDW(mid, left, left)
+	VPADDW(mid, right, right)
+	a, b, shift := int16(1), int16(2), U8(2)
+	if mix {
+		a, b, shift = 8, 7, 4
+	}
+	VPADDW(words(a), left, left)
+	VPADDW(words(b), right, right)
+	VPSRLW(shift, left, left)
+	VPSRLW(shift, right, right)
+	VPSLLW(U8(8), right, right)
+	VPOR(left, right, right)
+	VMOVDQU(right, Mem{Base: dst})
+	ADDQ(U8(32), dst)
+	for _, q := range p {
+		ADDQ(U8(16), q)
+	}
+	DECQ(n)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+func toRGB() {
+	TEXT("jpegToRGBAVX2", NOSPLIT, "func(dst, y, cb, cr *byte, blocks int)")
+	Pragma("noescape")
+	Doc("jpegToRGBAVX2 is ref.JPEGToRGB of 32 pixels for each of blocks > 0. Products with numbers",
+		"above 1 are taken apart, as 1.402 x = x + 0.402 x, so that 16 bits hold them.")
+	dst, luma, cb, cr, n := GP64(), GP64(), GP64(), GP64(), GP64()
+	Load(Param("dst"), dst)
+	Load(Param("y"), luma)
+	Load(Param("cb"), cb)
+	Load(Param("cr"), cr)
+	Load(Param("blocks"), n)
+	Label("loop")
+	zero := YMM()
+	VPXOR(zero, zero, zero)
+	wide := func(p reg.GPVirtual, signed bool) [2]reg.VecVirtual {
+		v, h := YMM(), [2]reg.VecVirtual{YMM(), YMM()}
+		VMOVDQU(Mem{Base: p}, v)
+		VPUNPCKLBW(zero, v, h[0])
+		VPUNPCKHBW(zero, v, h[1])
+		for _, w := range h {
+			if signed {
+				VPSUBW(words(128), w, w)
+			}
+		}
+		return h
+	}
+	y, b, r := wide(luma, false), wide(cb, true), wide(cr, true)
+	var rgb [3][2]reg.VecVirtual
+	for i := range 2 {
+		// (x * f + 0.5) >> 16 of 2x and half of it.
+		scaled := func(x reg.VecVirtual, f int16) reg.VecVirtual {
+			v := YMM()
+			VPADDW(x, x, v)
+			VPMULHW(words(f), v, v)
+			VPADDW(words(1), v, v)
+			VPSRAW(U8(1), v, v)
+			return v
+		}
+		red := scaled(r[i], 26345) // 1.402 - 1
+		VPADDW(r[i], red, red)
+		VPADDW(y[i], red, red)
+		blue := scaled(b[i], -14942) // 1.772 - 2
+		VPADDW(b[i], blue, blue)
+		VPADDW(b[i], blue, blue)
+		VPADDW(y[i], blue, blue)
+		lo, hi := YMM(), YMM()
+		VPUNPCKLWD(r[i], b[i], lo)
+		VPUNPCKHWD(r[i], b[i], hi)
+		for _, v := range []reg.VecVirtual{lo, hi} {
+			VPMADDWD(wordPair(-22554, 18734), v, v) // -0.34414, 1 - 0.71414
+			VPADDD(dwords(1<<15), v, v)
+			VPSRAD(U8(16), v, v)
+		}
+		VPACKSSDW(hi, lo, lo)
+		VPSUBW(r[i], lo, lo)
+		VPADDW(y[i], lo, lo)
+		rgb[0][i], rgb[1][i], rgb[2][i] = red, lo, blue
+	}
+	for c := range rgb {
+		VPACKUSWB(rgb[c][1], rgb[c][0], rgb[c][0])
+	}
+	for k := range 3 {
+		out := YMM()
+		for c := range rgb {
+			v := out
+			if c > 0 {
+				v = YMM()
+			}
+			VPSHUFB(interleave(k, c), rgb[c][0], v)
+			if c > 0 {
+				VPOR(v, out, out)
+			}
+		}
+		VMOVDQU(out.AsX(), Mem{Base: dst, Disp: 16 * k})
+		VEXTRACTI128(U8(1), out, Mem{Base: dst, Disp: 48 + 16*k})
+	}
+	ADDQ(U8(96), dst)
+	for _, p := range []reg.GPVirtual{luma, cb, cr} {
+		ADDQ(U8(32), p)
+	}
+	DECQ(n)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// interleave returns the shuffle that brings channel c of sixteen pixels to its
+// places in the 16 bytes k of packed pixels.
+func interleave(k, c int) Mem {
+	name := fmt.Sprintf("interleave%d%d", k, c)
+	m := GLOBL(name, RODATA|NOPTR)
+	for i := range 32 {
+		at := 16*k + i%16
+		v := U8(0x80)
+		if at%3 == c {
+			v = U8(at / 3)
+		}
+		DATA(i, v)
+	}
+	return m
+}
