@@ -6,39 +6,57 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/edgecam/edgecam/internal/roofline"
 	"github.com/edgecam/edgecam/sdk"
 )
 
 // benchmark is the last line of edgecam bench --json. Times are in
 // milliseconds.
 type benchmark struct {
-	Model          string     `json:"model"`
-	Threads        int        `json:"threads"`
-	Runs           int        `json:"runs"`
-	Millis         quantiles  `json:"ms"`
-	LoadMillis     float64    `json:"load_ms"`
-	ArenaBytes     int        `json:"arena_bytes"`
-	WeightBytes    int        `json:"weight_bytes"`
-	RSSGrowthBytes int64      `json:"rss_growth_bytes"`
-	Kernels        string     `json:"kernels"`
-	MACs           int64      `json:"macs"`
-	Int8Coverage   float64    `json:"int8_coverage"`
-	Compare        *benchDiff `json:"compare,omitempty"`
+	Model          string      `json:"model"`
+	Threads        int         `json:"threads"`
+	Runs           int         `json:"runs"`
+	Millis         quantiles   `json:"ms"`
+	LoadMillis     float64     `json:"load_ms"`
+	ArenaBytes     int         `json:"arena_bytes"`
+	WeightBytes    int         `json:"weight_bytes"`
+	RSSGrowthBytes int64       `json:"rss_growth_bytes"`
+	Kernels        string      `json:"kernels"`
+	MACs           int64       `json:"macs"`
+	Int8Coverage   float64     `json:"int8_coverage"`
+	Histogram      []bucket    `json:"histogram"`
+	Peaks          *peaks      `json:"peaks,omitempty"`      // with --profile
+	Efficiency     *efficiency `json:"efficiency,omitempty"` // with --profile
+	Compare        *benchDiff  `json:"compare,omitempty"`
 }
 
 type quantiles struct {
 	Min    float64 `json:"min"`
 	Median float64 `json:"median"`
 	Mean   float64 `json:"mean"`
+	P50    float64 `json:"p50"` // the median
 	P90    float64 `json:"p90"`
+	P95    float64 `json:"p95"`
 	P99    float64 `json:"p99"`
+	Max    float64 `json:"max"`
+}
+
+// peaks is what was measured of the machine.
+type peaks struct {
+	GFLOPS float64     `json:"gflops"`
+	Levels []peakLevel `json:"bandwidth"`
+}
+
+type peakLevel struct {
+	Level string  `json:"level"`
+	Bytes int     `json:"bytes,omitempty"` // it holds
+	GBPS  float64 `json:"gbps"`
 }
 
 // benchDiff compares with an earlier run: times divided by the earlier ones.
@@ -52,9 +70,10 @@ type benchDiff struct {
 type benchFlags struct {
 	model, compare string
 	shapes         []string
-	threads        int
+	threads, runs  int
 	duration       time.Duration
 	profile, json  bool
+	histogram      bool
 }
 
 func newBench(o output) *cobra.Command {
@@ -67,10 +86,16 @@ are zero). A run starts at inputs in the file's layout and ends with all outputs
 in theirs. Symbolic sizes are 1 for the batch and 320 elsewhere unless --shape
 gives them.
 
+With --profile, the peaks of the machine are measured first, and each layer is
+given as a share of what it could attain: min(peak of multiply-adds, bandwidth x
+operations per byte), with the bandwidth of the smallest cache that holds the
+bytes it touches. A Winograd layer counts the multiply-adds that it avoids.
+
 rss_growth_bytes is the resident memory after the first run less that before
 loading; it is known on Linux only.`,
 		Example: `  edgecam bench -m model.onnx --threads 1
   edgecam bench -m model.onnx --shape images=1x3x640x640 --profile
+  edgecam bench -m model.onnx --runs 10000 --histogram
   edgecam bench -m model.onnx --json > old.json; edgecam bench -m model.onnx --compare old.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runBench(cmd.Context(), o, f) },
@@ -80,7 +105,9 @@ loading; it is known on Linux only.`,
 	fl.StringArrayVar(&f.shapes, "shape", nil, "size of an input, as `NAME=1x3x320x320`; may be repeated")
 	fl.IntVar(&f.threads, "threads", 0, "workers; 0: the performance cores")
 	fl.DurationVar(&f.duration, "duration", 3*time.Second, "how long to measure")
-	fl.BoolVar(&f.profile, "profile", false, "print the time of every step")
+	fl.IntVar(&f.runs, "runs", 0, "how many runs to measure, instead of a duration")
+	fl.BoolVar(&f.profile, "profile", false, "print the time of every layer and how near it comes to the peak")
+	fl.BoolVar(&f.histogram, "histogram", false, "print how many runs took how long")
 	fl.StringVar(&f.compare, "compare", "", "`file` with the output of an earlier bench --json")
 	fl.BoolVar(&f.json, "json", false, "print JSON; the last line is the result")
 	return c
@@ -94,6 +121,8 @@ func runBench(ctx context.Context, o output, f benchFlags) error {
 	switch {
 	case f.threads < 0:
 		return usage("--threads %d: give 0 or more", f.threads)
+	case f.runs < 0:
+		return usage("--runs %d: give 1 or more, or 0 to measure for --duration", f.runs)
 	case f.duration <= 0:
 		return usage("--duration %v: give a positive duration, as 3s", f.duration)
 	}
@@ -125,33 +154,73 @@ func runBench(ctx context.Context, o output, f benchFlags) error {
 	if after := residentBytes(); before > 0 && after > before {
 		r.RSSGrowthBytes = after - before
 	}
+	st := s.Stats()
+	var roof *roofline.Machine
+	if f.profile {
+		if roof, err = roofline.Measure(st.Kernels, st.Threads, measureBudget); err != nil {
+			return err
+		}
+	}
 	s.ResetProfile()
-	times, err := measure(ctx, s, f.duration)
+	times, err := measure(ctx, s, f.runs, f.duration)
 	if err != nil {
 		return err
 	}
-	st := s.Stats()
-	r.Threads, r.Runs, r.Millis = st.Threads, len(times), quantilesOf(times)
+	r.Threads, r.Runs, r.Millis, r.Histogram = st.Threads, len(times), quantilesOf(times), histogram(times)
 	r.ArenaBytes, r.WeightBytes, r.Kernels, r.MACs, r.Int8Coverage = st.ArenaBytes, st.WeightBytes, st.Kernels, st.MACs, st.Int8Coverage
 	if old != nil {
 		r.Compare = &benchDiff{With: f.compare, Min: round(r.Millis.Min/old.Millis.Min, 4), Median: round(r.Millis.Median/old.Millis.Median, 4)}
 	}
 	if f.profile {
-		if err := printProfile(o, s.Profile(), len(times), f.json); err != nil {
+		layers := layersOf(s.Profile(), len(times), roof)
+		r.Efficiency = judge(layers, roof)
+		r.Peaks = &peaks{GFLOPS: round(roof.Peak, 2)}
+		for _, l := range roof.Levels {
+			r.Peaks.Levels = append(r.Peaks.Levels, peakLevel{l.Name, l.Bytes, round(l.Rate, 2)})
+		}
+		if err := reportProfile(o, layers, roof, r.Efficiency, f.json); err != nil {
 			return err
 		}
 	}
 	if f.json {
 		return o.json(r)
 	}
-	return printBenchmark(o, &r)
+	return printBenchmark(o, &r, f.histogram)
 }
 
-// measure runs the session for a duration, at least once, and returns the
-// times of the runs.
-func measure(ctx context.Context, s *sdk.Session, d time.Duration) ([]time.Duration, error) {
-	var times []time.Duration
-	for end := time.Now().Add(d); len(times) == 0 || time.Now().Before(end); {
+// measureBudget is how long the peaks of the machine are measured.
+const measureBudget = time.Second
+
+// reportProfile prints what --profile asks for.
+func reportProfile(o output, layers []layerTime, m *roofline.Machine, e *efficiency, asJSON bool) error {
+	if asJSON {
+		for _, l := range layers {
+			if err := o.json(l); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := printPeaks(o, m); err != nil {
+		return err
+	}
+	if err := printLayers(o, layers, m); err != nil {
+		return err
+	}
+	return printEfficiency(o, e)
+}
+
+// measure runs the session a number of times, or where that is 0 for a
+// duration, at least once, and returns the times of the runs.
+func measure(ctx context.Context, s *sdk.Session, runs int, d time.Duration) ([]time.Duration, error) {
+	times := make([]time.Duration, 0, max(runs, 1<<12))
+	more := func(end time.Time) bool {
+		if runs > 0 {
+			return len(times) < runs
+		}
+		return len(times) == 0 || time.Now().Before(end)
+	}
+	for end := time.Now().Add(d); more(end); {
 		t := time.Now()
 		if err := s.Run(ctx); err != nil {
 			return nil, err
@@ -217,23 +286,6 @@ func fillRandom(s *sdk.Session) {
 	}
 }
 
-// quantilesOf summarises times.
-func quantilesOf(times []time.Duration) quantiles {
-	ms := make([]float64, len(times))
-	var sum float64
-	for i, t := range times {
-		ms[i] = millis(t)
-		sum += ms[i]
-	}
-	slices.Sort(ms)
-	at := func(q float64) float64 { return ms[min(int(q*float64(len(ms))), len(ms)-1)] }
-	median := ms[len(ms)/2]
-	if len(ms)%2 == 0 {
-		median = (median + ms[len(ms)/2-1]) / 2
-	}
-	return quantiles{Min: ms[0], Median: round(median, 4), Mean: round(sum/float64(len(ms)), 4), P90: at(0.9), P99: at(0.99)}
-}
-
 // millis returns d in milliseconds, to 0.1 microseconds.
 func millis(d time.Duration) float64 { return round(float64(d)/float64(time.Millisecond), 4) }
 
@@ -272,15 +324,19 @@ func readBenchmark(path string) (*benchmark, error) {
 	return &old, nil
 }
 
-func printBenchmark(o output, r *benchmark) error {
-	err := o.line("%s: min %.3f ms, median %.3f, mean %.3f, p90 %.3f, p99 %.3f (%d runs, threads %d, kernels %s)",
-		r.Model, r.Millis.Min, r.Millis.Median, r.Millis.Mean, r.Millis.P90, r.Millis.P99, r.Runs, r.Threads, r.Kernels)
+func printBenchmark(o output, r *benchmark, histogram bool) error {
+	if histogram {
+		if err := printHistogram(o, r.Histogram); err != nil {
+			return err
+		}
+	}
+	err := o.line("%s: %v (%d runs, threads %d, kernels %s)", r.Model, r.Millis, r.Runs, r.Threads, r.Kernels)
 	if err != nil {
 		return err
 	}
 	rate := ""
 	if r.MACs > 0 {
-		rate = fmt.Sprintf(" (%.1f G/s at best, %.0f %% in int8)", float64(r.MACs)/r.Millis.Min/1e6, r.Int8Coverage*100)
+		rate = fmt.Sprintf(" (%.1f GFLOP/s at best, %.0f %% in int8)", 2*float64(r.MACs)/r.Millis.Min/1e6, r.Int8Coverage*100)
 	}
 	err = o.line("  load %.1f ms, %s multiply-adds%s, arena %s, weights %s, resident growth %s", r.LoadMillis, count(r.MACs), rate,
 		bytesString(int64(r.ArenaBytes)), bytesString(int64(r.WeightBytes)), bytesString(r.RSSGrowthBytes))

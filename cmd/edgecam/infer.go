@@ -85,7 +85,7 @@ func runInfer(ctx context.Context, o output, f inferFlags) error {
 		return err
 	}
 	if f.profile {
-		return printProfile(o, s.Profile(), 1, false)
+		return printLayers(o, layersOf(s.Profile(), 1, nil), nil)
 	}
 	return nil
 }

@@ -349,6 +349,7 @@ type StepTime struct {
 	// node of multiply-adds amounts to: output pixels, output channels,
 	// multiply-adds for each output.
 	Rows, Columns, Depth int
+	Activation           string // that the node applies to its result, where that takes time
 }
 
 // Profile returns the time spent in each step since the session was made or
@@ -381,6 +382,9 @@ func (p *StepTime) count(n *graph.Node) {
 		if v != nil && !slices.Contains(values[:i], v) {
 			p.Bytes += int64(v.Type.Shape.Elems() * v.Type.DType.Size())
 		}
+	}
+	if a, ok := n.Op.(op.Activated); ok {
+		p.Activation = a.Activation()
 	}
 	m, ok := n.Op.(op.Counter)
 	if !ok || len(n.Out) == 0 || n.Out[0] == nil {

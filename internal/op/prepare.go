@@ -27,6 +27,13 @@ type Counter interface {
 	MACs(in, out []*graph.Value) int64
 }
 
+// Activated is implemented by operators that apply a function to each element of
+// their result.
+type Activated interface {
+	// Activation names the function; "" where it costs nothing, as a clamp.
+	Activation() string
+}
+
 // Step is one part of an operator's execution: Tiles independent pieces of
 // work that may run in any order on any worker. It cannot fail and allocates
 // nothing.
