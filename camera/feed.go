@@ -28,8 +28,12 @@ type feed struct {
 	err     error     // final
 }
 
-// slower is the next step where a source may only be slow.
-const slower = "if it gives frames less often, set Options.FrameTimeout, --frame-timeout, to more than that"
+// slower is the next step where a source may only be slow, silent where nobody
+// answers.
+const (
+	slower = "if it gives frames less often, set Options.FrameTimeout, --frame-timeout, to more than that"
+	silent = "check that the camera is on and in this network, or give it longer by Options.Timeout, --timeout"
+)
 
 // packet is what next made.
 type packet struct {

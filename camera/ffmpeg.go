@@ -204,7 +204,7 @@ func greet(t target, u *url.URL, timeout time.Duration) error {
 	var n net.Error
 	switch {
 	case errors.As(err, &n) && n.Timeout():
-		return fmt.Errorf("camera: %s: rtsp: %w: no answer within %v; check that the camera is on and in this network", t.name, ErrLost, timeout)
+		return fmt.Errorf("camera: %s: rtsp: %w: no answer within %v; %s", t.name, ErrLost, timeout, silent)
 	case err != nil:
 		return t.refused("rtsp", err)
 	}
@@ -223,7 +223,7 @@ func greet(t target, u *url.URL, timeout time.Duration) error {
 	}
 	switch {
 	case errors.As(err, &n) && n.Timeout():
-		return fmt.Errorf("camera: %s: rtsp: %w: no answer within %v; check that the camera is on and in this network", t.name, ErrLost, timeout)
+		return fmt.Errorf("camera: %s: rtsp: %w: no answer within %v; %s", t.name, ErrLost, timeout, silent)
 	case err != nil:
 		return t.refused("rtsp", unexpected(err))
 	case !bytes.Equal(head, []byte("RTSP/")):

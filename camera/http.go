@@ -55,8 +55,11 @@ func (o Options) openHTTP(t target) (Source, error) {
 		// Peek waits for as many bytes as it is asked for, so ask for few.
 		timer := time.AfterFunc(max(o.timeout(), o.frame()), stop)
 		start, err = r.Peek(2)
-		if !timer.Stop() || err != nil {
+		switch inTime := timer.Stop(); {
+		case !inTime:
 			return fail(ErrLost, fmt.Sprintf("no data within %v; %s", max(o.timeout(), o.frame()), slower))
+		case err != nil:
+			return fail(ErrLost, "the answer is empty; open the address in a browser to see what the camera says")
 		}
 	}
 	next := (func(*Frame) error)(nil)
@@ -135,7 +138,7 @@ func (o Options) get(t target) (*http.Response, func(), error) {
 	}
 	transport.CloseIdleConnections()
 	if !inTime {
-		return nil, nil, fmt.Errorf("camera: %s: http: %w: no answer within %v; check that the camera is on and in this network", t.name, ErrLost, o.timeout())
+		return nil, nil, fmt.Errorf("camera: %s: http: %w: no answer within %v; %s", t.name, ErrLost, o.timeout(), silent)
 	}
 	return nil, nil, t.refused("http", err)
 }

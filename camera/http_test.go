@@ -209,6 +209,12 @@ func TestHTTPErrors(t *testing.T) {
 	status("/digest", http.StatusUnauthorized, "WWW-Authenticate", `Digest realm="x"`)
 	status("/full", http.StatusServiceUnavailable)
 	status("/broken", http.StatusInternalServerError)
+	status("/empty", http.StatusOK, "Content-Type", "application/octet-stream")
+	mux.HandleFunc("/later", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
 	status("/page", http.StatusOK, "Content-Type", "text/html; charset=utf-8")
 	status("/ftp", http.StatusFound, "Location", "ftp://u:secret@other/")
 	status("/tls", http.StatusFound, "Location", "https://127.0.0.1/x?password=secret")
@@ -240,6 +246,8 @@ func TestHTTPErrors(t *testing.T) {
 		{host + "/digest", ErrNotPermitted, "digest"},
 		{host + "/full", ErrBusy, "viewers"},
 		{host + "/broken", ErrLost, "500"},
+		{host + "/empty", ErrLost, "empty"},
+		{host + "/later", ErrLost, "--frame-timeout"},
 		{host + "/page", ErrFormat, "text/html"},
 		{host + "/ftp", ErrUnsupported, "ftp://other"},
 		{host + "/tls", ErrUnsupported, "https://127.0.0.1"},
@@ -250,7 +258,7 @@ func TestHTTPErrors(t *testing.T) {
 		{"http://user:secret@name.invalid/", ErrNotFound, "name"},
 	} {
 		o := Options{Timeout: 20 * time.Second}
-		if strings.HasSuffix(tc.uri, "/mute") || strings.Contains(tc.uri, ".invalid") {
+		if strings.HasSuffix(tc.uri, "/mute") || strings.HasSuffix(tc.uri, "/later") || strings.Contains(tc.uri, ".invalid") {
 			o.Timeout = 200 * time.Millisecond
 		}
 		src, err := o.Open(tc.uri)

@@ -376,6 +376,31 @@ func TestV4L2Ends(t *testing.T) {
 	}
 }
 
+// TestV4L2ComesBack pulls a camera's plug, and puts it in again later.
+func TestV4L2ComesBack(t *testing.T) {
+	n := 0
+	l := NewLive(func() (Source, error) {
+		n++
+		if n == 2 || n == 3 {
+			return Open("/dev/v4l/by-id/usb-None")
+		}
+		g := newGadget()
+		src, err := g.start(t, "0?size=4x2")
+		g.frames = []gadgetFrame{{data: bytesFrom(0, 16)}, {data: bytesFrom(1, 16)}, {err: unix.ENODEV}}
+		return src, err
+	}, LiveConfig{MinBackoff: time.Millisecond, MaxBackoff: 2 * time.Millisecond, Retries: 3})
+	defer shut(t, l)
+	var f Frame
+	for last := -1; l.Stats().Reconnects < 2; last = f.Index {
+		if err := l.Read(context.Background(), &f); err != nil || f.Index <= last {
+			t.Fatalf("frame %d after %d: %v", f.Index, last, err)
+		}
+	}
+	if s := l.Stats(); !errors.Is(s.LastError, ErrLost) || l.Backend() != "v4l2" {
+		t.Errorf("%+v of %s", s, l.Backend())
+	}
+}
+
 func TestV4L2OpenErrors(t *testing.T) {
 	for _, tc := range []struct {
 		name, uri string

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -44,6 +45,13 @@ func measure(frames int) usage {
 	return usage{frames, m.HeapAlloc, resident(), m.Mallocs, runtime.NumGoroutine()}
 }
 
+func shut(t *testing.T, c io.Closer) {
+	t.Helper()
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // counter takes lines and keeps none.
 type counter int
 
@@ -72,7 +80,7 @@ func TestSoak(t *testing.T) {
 	}
 	defer d.Close()
 	live := camera.OpenLive(uri, camera.Options{}, camera.LiveConfig{})
-	defer live.Close()
+	defer shut(t, live)
 	var lines counter
 	var table []usage
 	at := 0
@@ -149,7 +157,7 @@ func TestPipelineCountsWithLive(t *testing.T) {
 	bad := &camera.FrameError{Err: camera.ErrFormat}
 	src := &script{steps: []error{bad, nil, nil, bad, nil}}
 	l := camera.NewLive(func() (camera.Source, error) { return src, nil }, camera.LiveConfig{})
-	defer l.Close()
+	defer shut(t, l)
 	p := sdk.Pipeline{Source: l, Detector: d}
 	if err := p.Run(t.Context()); err != nil {
 		t.Fatal(err)
