@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/edgecam/edgecam/internal/graph"
 	"github.com/edgecam/edgecam/internal/op"
@@ -48,6 +49,8 @@ type Options struct {
 type Cache struct {
 	mu      sync.Mutex
 	entries map[any]*cacheEntry
+	room    []byte // for packed weights
+	expect  int    // bytes of weights that nobody has packed yet
 }
 
 type cacheEntry struct {
@@ -68,6 +71,42 @@ func (c *Cache) get(key any, build func() any) any {
 	c.mu.Unlock()
 	e.once.Do(func() { e.value = build() })
 	return e.value
+}
+
+// expects tells how much weights the first session will pack.
+func (c *Cache) expects(bytes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.entries == nil {
+		c.expect = bytes
+	}
+}
+
+// maxRoom is the most memory that is set aside for packed weights at a time.
+const maxRoom = 4 << 20
+
+// weights returns n zeroed elements that stay for as long as the cache does.
+// Those of all layers lie together, so that much memory has few pages.
+func (c *Cache) weights(n int) []float32 {
+	size := (4*n + align - 1) &^ (align - 1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expect -= size
+	switch {
+	case n == 0:
+		return nil
+	case size > maxRoom/2:
+		return floats(tensor.Alloc(size), n)
+	case size > len(c.room):
+		c.room = tensor.Alloc(max(size, min(c.expect+size, maxRoom)))
+	}
+	b := c.room[:size]
+	c.room = c.room[size:]
+	return floats(b, n)
+}
+
+func floats(b []byte, n int) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), n)[:n:n]
 }
 
 // Port is an input or output of a session.
@@ -125,7 +164,7 @@ func New(g *graph.Graph, opt Options) (s *Session, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.arena = alignedBytes(p.size)
+	s.arena = tensor.Alloc(p.size)
 	s.tensors = p.bind(s.arena)
 	for _, v := range g.Inputs {
 		s.inputs[v.Name] = s.tensors[v]
@@ -140,19 +179,25 @@ func New(g *graph.Graph, opt Options) (s *Session, err error) {
 		}
 		s.outputs[v.Name] = t
 	}
-	if err := s.prepareAll(); err != nil {
-		return nil, err
-	}
 	counted := map[*tensor.Tensor]bool{}
+	packed := 0
 	for _, n := range g.Nodes {
+		_, product := n.Op.(op.Counter)
 		for _, v := range n.In {
 			if v != nil && v.Const != nil && !counted[v.Const] {
 				counted[v.Const] = true
 				s.weights += len(v.Const.Bytes())
+				if product {
+					packed += len(v.Const.Bytes())
+				}
 			}
 		}
 	}
-	s.scratch.Buf = alignedBytes(s.scratch.Stride * opt.Threads)
+	opt.Cache.expects(packed + packed/8) // panels are padded
+	if err := s.prepareAll(); err != nil {
+		return nil, err
+	}
+	s.scratch.Buf = tensor.Alloc(s.scratch.Stride * opt.Threads)
 	return s, nil
 }
 
@@ -213,7 +258,7 @@ func (s *Session) prepare(n *graph.Node) (out []step, err error) {
 		return []step{newDynamicStep(n, ins, outs)}, nil
 	}
 	if p, ok := n.Op.(op.Preparer); ok {
-		env := &op.Env{In: ins, Out: outs, Kernels: s.opt.Kernels, Threads: s.opt.Threads, Shared: s.opt.Cache.get, Scratch: s.scratchFor}
+		env := &op.Env{In: ins, Out: outs, Kernels: s.opt.Kernels, Threads: s.opt.Threads, Shared: s.opt.Cache.get, Room: s.opt.Cache.weights, Scratch: s.scratchFor}
 		for _, v := range n.In {
 			env.Const = append(env.Const, v != nil && v.Const != nil)
 		}

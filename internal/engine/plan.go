@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"unsafe"
 
 	"github.com/edgecam/edgecam/internal/graph"
 	"github.com/edgecam/edgecam/internal/op"
@@ -357,14 +356,4 @@ func (p *arenaPlan) bind(arena []byte) map[*graph.Value]*tensor.Tensor {
 		ts[v] = &tensor.Tensor{DType: v.Type.DType, Shape: v.Type.Shape.Clone(), Data: arena[from : from+n : from+n], Pitch: at.pitch}
 	}
 	return ts
-}
-
-// alignedBytes returns n zeroed bytes that start at a cache line.
-func alignedBytes(n int) []byte {
-	if n == 0 {
-		return nil
-	}
-	b := make([]byte, n+align)
-	skip := int(-uintptr(unsafe.Pointer(&b[0])) & (align - 1))
-	return b[skip : skip+n : skip+n]
 }

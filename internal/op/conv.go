@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/edgecam/edgecam/internal/graph"
 	"github.com/edgecam/edgecam/internal/tensor"
@@ -19,7 +20,13 @@ type Filter struct {
 //	y[n,o,i,j] = b[o] + Σ x[n, g·C+c, i·sh+u·dh-ph, j·sw+v·dw-pw]·w[o,c,u,v]
 //
 // Inputs: x [N,G·C,D...], w [O,C,k...], bias [O] or nil.
-type Conv struct{ Filter }
+type Conv struct {
+	Filter
+	// Scale multiplies the weights of each output channel; nil: nothing. No file
+	// holds it: it is a normalisation that was folded, without a copy of the
+	// weights. Eval makes one.
+	Scale []float64
+}
 
 func newFilter(n *graph.Node) (Filter, error) {
 	w, err := newWindow(n)
@@ -32,7 +39,7 @@ func newFilter(n *graph.Node) (Filter, error) {
 
 func newConv(n *graph.Node, _ int) (graph.Op, error) {
 	f, err := newFilter(n)
-	return &Conv{f}, err
+	return &Conv{Filter: f}, err
 }
 
 // Geometry fits the convolution to an input and weights, in ONNX's axes.
@@ -100,12 +107,32 @@ func biasFits(b *graph.Value, n int) error {
 
 // Eval implements Evaluator.
 func (c *Conv) Eval(in, out []*tensor.Tensor) error {
-	return evalPlanes(c.loops(in), in, out)
+	return evalPlanes(c.loops(in), scaledWeights(in, c.Scale), out)
 }
 
 // Prepare implements Preparer: output channels in parallel.
 func (c *Conv) Prepare(env *Env) ([]Step, error) {
+	env.In = scaledWeights(env.In, c.Scale)
 	return preparePlanes("conv", c.loops(env.In), env)
+}
+
+// scaledWeights returns the inputs of a convolution with the weights of each
+// output channel multiplied. Those of a scaled one are float32.
+func scaledWeights(in []*tensor.Tensor, scale []float64) []*tensor.Tensor {
+	if scale == nil {
+		return in
+	}
+	w := in[1].Clone()
+	all := w.F32()
+	per := len(all) / max(len(scale), 1)
+	for o, k := range scale {
+		for i, v := range all[o*per:][:per] {
+			all[o*per+i] = float32(float64(v) * k)
+		}
+	}
+	in = slices.Clone(in)
+	in[1] = w
+	return in
 }
 
 func (c *Conv) loops(in []*tensor.Tensor) filter {

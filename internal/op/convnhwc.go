@@ -14,7 +14,8 @@ import (
 //	y[n,i,j,o] = act(b[o] + Σ x[n, i·sh+u·dh-ph, j·sw+v·dw-pw, g·C+c]·w[o,c,u,v] + r[n,i,j,o])
 //
 // Inputs: x [N,H,W,G·C], w [O,C,kh,kw] (as in the file), bias [O] or nil,
-// residual [N,Ho,Wo,O] or nil. Where ResLast is set the residual is added
+// residual [N,Ho,Wo,O] or nil. Scale, where it is not nil, multiplies the weights
+// of each output channel; whatever packs them does that. Where ResLast is set the residual is added
 // behind the activation. Where Planar is set x is [N,C,H,W] instead, as images
 // come from files.
 type ConvNHWC struct {
@@ -27,6 +28,7 @@ type ConvNHWC struct {
 	Act              Act
 	ResLast          bool
 	Planar           bool
+	Scale            []float64
 }
 
 // Infer implements graph.Op.
@@ -41,6 +43,9 @@ func (c *ConvNHWC) Infer(in []*graph.Value) ([]tensor.Type, error) {
 	}
 	if b := opt(in, 2); b != nil && (b.Const == nil || b.Type.Shape.Elems() != w[0]) {
 		return nil, fmt.Errorf("bias %v for %d outputs: %w", b.Type, w[0], ErrShape)
+	}
+	if c.Scale != nil && len(c.Scale) != w[0] {
+		return nil, fmt.Errorf("%d scales for %d outputs: %w", len(c.Scale), w[0], ErrShape)
 	}
 	out := tensor.Of(tensor.Float32, x[0], c.OutH, c.OutW, w[0])
 	if r := opt(in, 3); r != nil && !r.Type.Shape.Equal(out.Shape) {
@@ -69,6 +74,7 @@ type convShape struct {
 
 // Eval implements Evaluator: the defining loops, on dense tensors.
 func (c *ConvNHWC) Eval(in, out []*tensor.Tensor) error {
+	in = scaledWeights(in, c.Scale)
 	x, w, y := in[0].F32(), in[1].F32(), out[0].F32()
 	last := c.channelsLast(in[0].Shape)
 	n, h, wd, cin := last[0], last[1], last[2], in[1].Shape[1]

@@ -228,6 +228,7 @@ func bytesF32(b []byte) []float32 {
 type panelKey struct {
 	kind    string
 	w, bias *byte
+	scale   *float64
 	nr      int
 	group   int
 }
@@ -243,7 +244,7 @@ func dataKey(t *tensor.Tensor) *byte {
 // biases and then NR weights for each tap and input channel.
 func sharedPanels(env *Env, s *convShape) [][]float32 {
 	w, b, nr := env.In[1], opt(env.In, 2), env.Kernels.F32NR
-	key := panelKey{"conv", dataKey(w), dataKey(b), nr, s.Group}
+	key := panelKey{"conv", dataKey(w), dataKey(b), unsafe.SliceData(s.Scale), nr, s.Group}
 	return env.Shared(key, func() any {
 		m := ref.Matrix{Taps: s.KH * s.KW, K: s.cin / s.Group, N: s.cout / s.Group}
 		m.Tap, m.Row, m.Col = 1, m.Taps, m.K*m.Taps
@@ -254,7 +255,11 @@ func sharedPanels(env *Env, s *convShape) [][]float32 {
 			if b != nil {
 				bias = b.F32()[g*m.N:]
 			}
-			groups[g] = ref.PackGemmF32(m, bias, nr)
+			if s.Scale != nil {
+				m.Scale = s.Scale[g*m.N:]
+			}
+			groups[g] = env.pack(m.Panels(nr) * m.PanelLen(nr))
+			m.Pack(groups[g], bias, nr)
 		}
 		return groups
 	}).([][]float32)
@@ -312,13 +317,18 @@ func prepareDepthwise(env *Env, s *convShape) []Step {
 	d := &convDepthwise{s: s, env: env, args: make([]ref.DwconvF32, env.Threads)}
 	taps, wide := s.KH*s.KW, ref.DwconvWidth(s.cin)
 	w, b := env.In[1], opt(env.In, 2)
-	d.weights = env.Shared(panelKey{"depthwise", dataKey(w), dataKey(b), 16, s.Group}, func() any {
-		p := make([]float32, ref.PackedDwconvF32Len(taps, s.cin))
+	d.weights = env.Shared(panelKey{"depthwise", dataKey(w), dataKey(b), unsafe.SliceData(s.Scale), 16, s.Group}, func() any {
+		p := env.pack(ref.PackedDwconvF32Len(taps, s.cin))
 		var bias []float32
 		if b != nil {
 			bias = b.F32()
 		}
-		ref.PackDwconvF32(p, func(t, c int) float32 { return w.F32()[c*taps+t] }, bias, taps, s.cin)
+		all := w.F32()
+		weight := func(t, c int) float32 { return all[c*taps+t] }
+		if s.Scale != nil {
+			weight = func(t, c int) float32 { return float32(float64(all[c*taps+t]) * s.Scale[c]) }
+		}
+		ref.PackDwconvF32(p, weight, bias, taps, s.cin)
 		return p
 	}).([]float32)
 	d.offsets = sharedOffsets(env, s)

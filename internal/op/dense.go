@@ -91,7 +91,7 @@ func prepareDense(env *Env, a affine) ([]Step, error) {
 		d.panels = d.shared(b, bias)
 		return []Step{step}, nil
 	}
-	d.panels = d.alloc(b, bias)
+	d.panels = d.alloc(b, bias, false)
 	tiles := len(d.panels) / d.panelLen
 	pack := Step{Kernel: "pack", Tiles: tiles, Cost: b.Elems(), Run: func(_, tile int) { d.pack(b.F32(), d.panels, tile) }}
 	return []Step{pack, step}, nil
@@ -118,8 +118,14 @@ func (d *dense) addend(c *tensor.Tensor, constant bool) *tensor.Tensor {
 }
 
 // alloc returns panels for all matrices of B with their bias set.
-func (d *dense) alloc(b, bias *tensor.Tensor) []float32 {
-	panels := make([]float32, b.Elems()/(d.k*d.n)*d.cols*d.panelLen)
+func (d *dense) alloc(b, bias *tensor.Tensor, constant bool) []float32 {
+	n := b.Elems() / (d.k * d.n) * d.cols * d.panelLen
+	var panels []float32
+	if constant {
+		panels = d.env.pack(n)
+	} else {
+		panels = make([]float32, n)
+	}
 	if bias == nil {
 		return panels
 	}
@@ -151,7 +157,7 @@ func (d *dense) shared(b, bias *tensor.Tensor) []float32 {
 		key.bias, key.beta = dataKey(bias), d.beta
 	}
 	return d.env.Shared(key, func() any {
-		panels := d.alloc(b, bias)
+		panels := d.alloc(b, bias, true)
 		for i := range len(panels) / d.panelLen {
 			d.pack(b.F32(), panels, i)
 		}

@@ -55,9 +55,20 @@ type Env struct {
 	// weights and offset tables are shared between sessions. The key must
 	// name everything that build depends on.
 	Shared func(key any, build func() any) any
+	// Room returns n zeroed elements for packed weights, for a build function
+	// that is given to Shared; nil: they come from the heap.
+	Room func(n int) []float32
 	// Scratch returns a handle on n bytes for each worker, valid while a
 	// step runs; steps share the memory.
 	Scratch func(n int) *Scratch
+}
+
+// pack returns n zeroed elements for packed weights.
+func (e *Env) pack(n int) []float32 {
+	if e.Room == nil {
+		return make([]float32, n)
+	}
+	return e.Room(n)
 }
 
 // Scratch is memory that workers may use while a step runs.

@@ -53,7 +53,7 @@ func (l *lowerer) conv(n *graph.Node, o *op.Conv) (bool, error) {
 	}
 	c := &op.ConvNHWC{
 		KH: g.Kernel[1], KW: g.Kernel[2], StrideH: g.Stride[1], StrideW: g.Stride[2], DilH: g.Dilation[1], DilW: g.Dilation[2],
-		PadT: g.Begin[1], PadL: g.Begin[2], OutH: g.Out[1], OutW: g.Out[2], Group: o.Group, Act: op.NoAct(),
+		PadT: g.Begin[1], PadL: g.Begin[2], OutH: g.Out[1], OutW: g.Out[2], Group: o.Group, Act: op.NoAct(), Scale: o.Scale,
 	}
 	at, err := l.shuffledInput(n, c, x, in)
 	if err != nil {

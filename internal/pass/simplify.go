@@ -258,11 +258,16 @@ func (s *simplifier) scaled(n *graph.Node, x *graph.Value, scale, shift []float6
 		return nil, nil
 	}
 	w, bias := p.In[1].Const, optional(p.In, 2)
+	scales := slices.ContainsFunc(scale, func(k float64) bool { return k != 1 })
+	product := p.Op
 	var channel func(i int) int // of element i of the weights
 	switch o := p.Op.(type) {
 	case *op.Conv:
-		per := w.Elems() / w.Shape[0]
-		channel = func(i int) int { return i / per }
+		if scales {
+			c := *o
+			c.Scale = times(o.Scale, scale)
+			product = &c
+		}
 	case *op.InstanceNorm:
 		if o.PerGroup {
 			return nil, nil
@@ -297,7 +302,7 @@ func (s *simplifier) scaled(n *graph.Node, x *graph.Value, scale, shift []float6
 		b.SetFloat(c, old*scale[c]+shift[c])
 	}
 	weights := p.In[1]
-	if slices.ContainsFunc(scale, func(k float64) bool { return k != 1 }) {
+	if scales && channel != nil {
 		nw := tensor.New(w.DType, w.Shape...)
 		from, to := w.F32(), nw.F32()
 		for i := range to {
@@ -305,7 +310,16 @@ func (s *simplifier) scaled(n *graph.Node, x *graph.Value, scale, shift []float6
 		}
 		weights = s.constant(weights.Name, nw)
 	}
-	return s.add(&graph.Node{Name: p.Name, Out: n.Out}, p.Op, p.Type, p.In[0], weights, s.constant(n.Name, b))
+	return s.add(&graph.Node{Name: p.Name, Out: n.Out}, product, p.Type, p.In[0], weights, s.constant(n.Name, b))
+}
+
+// times returns the products of two lists; nil stands for ones.
+func times(a, b []float64) []float64 {
+	c := slices.Clone(b)
+	for i, v := range a {
+		c[i] *= v
+	}
+	return c
 }
 
 // foldPad moves a padding with zeros into the window of the convolution or

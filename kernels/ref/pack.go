@@ -11,6 +11,7 @@ type Matrix struct {
 	Data          []float32
 	Taps, K, N    int
 	Tap, Row, Col int
+	Scale         []float64 // what each column is multiplied with; nil: nothing
 }
 
 // PanelLen returns the elements of one panel of nr columns: nr biases and one
@@ -21,7 +22,7 @@ func (m *Matrix) PanelLen(nr int) int { return (m.Taps*m.K + 1) * nr }
 func (m *Matrix) Panels(nr int) int { return (m.N + nr - 1) / nr }
 
 // PackPanel lays out columns p·nr to p·nr+nr of the matrix for F32Gemm and
-// F32Igemm: its rows, padded with zeros to the right, behind the place of nr
+// F32Igemm: its rows, scaled and padded with zeros to the right, behind the place of nr
 // biases, which is left as it is. dst is PanelLen elements.
 func (m *Matrix) PackPanel(dst []float32, p, nr int) {
 	n0 := p * nr
@@ -31,7 +32,13 @@ func (m *Matrix) PackPanel(dst []float32, p, nr int) {
 	}
 	if m.Col == 1 {
 		for i := range m.Taps * m.K {
-			copy(dst[(i+1)*nr:][:cols], m.Data[i/m.K*m.Tap+i%m.K*m.Row+n0:])
+			row := dst[(i+1)*nr:][:cols]
+			copy(row, m.Data[i/m.K*m.Tap+i%m.K*m.Row+n0:])
+			if m.Scale != nil {
+				for j, w := range row {
+					row[j] = float32(float64(w) * m.Scale[n0+j])
+				}
+			}
 		}
 		return
 	}
@@ -43,6 +50,14 @@ func (m *Matrix) PackPanel(dst []float32, p, nr int) {
 			rows := min(block, m.K-c0)
 			for j := range cols {
 				from, to := t*m.Tap+c0*m.Row+(n0+j)*m.Col, (t*m.K+c0+1)*nr+j
+				if m.Scale != nil {
+					scale := m.Scale[n0+j]
+					for range rows {
+						dst[to] = float32(float64(m.Data[from]) * scale)
+						from, to = from+m.Row, to+nr
+					}
+					continue
+				}
 				for range rows {
 					dst[to] = m.Data[from]
 					from, to = from+m.Row, to+nr
@@ -52,11 +67,10 @@ func (m *Matrix) PackPanel(dst []float32, p, nr int) {
 	}
 }
 
-// PackGemmF32 packs all panels of a matrix, one behind the other. A nil bias,
-// of N elements, means zeros.
-func PackGemmF32(m Matrix, bias []float32, nr int) []float32 {
+// Pack packs all panels, one behind the other, into dst, which is zeroed and
+// has PanelLen elements for each. A nil bias, of N elements, means zeros.
+func (m *Matrix) Pack(dst, bias []float32, nr int) {
 	size := m.PanelLen(nr)
-	dst := make([]float32, m.Panels(nr)*size)
 	for p := range m.Panels(nr) {
 		panel := dst[p*size : (p+1)*size]
 		if bias != nil {
@@ -64,6 +78,12 @@ func PackGemmF32(m Matrix, bias []float32, nr int) []float32 {
 		}
 		m.PackPanel(panel, p, nr)
 	}
+}
+
+// PackGemmF32 packs a matrix into memory of its own; see Matrix.Pack.
+func PackGemmF32(m Matrix, bias []float32, nr int) []float32 {
+	dst := make([]float32, m.Panels(nr)*m.PanelLen(nr))
+	m.Pack(dst, bias, nr)
 	return dst
 }
 

@@ -186,6 +186,8 @@ func TestPackLayouts(t *testing.T) {
 		{Tap: 3, Row: 1, Col: 6},
 		{Tap: 1, Row: 2, Col: 6},
 		{Tap: 5, Row: 10, Col: 1},
+		{Tap: 15, Row: 5, Col: 1, Scale: []float64{2, 0.5, -1, 1, 0}},
+		{Tap: 3, Row: 1, Col: 6, Scale: []float64{2, 0.5, -1, 1, 0}},
 	} {
 		m.Taps, m.K, m.N, m.Data = 2, 3, 5, make([]float32, 30)
 		for i := range 30 {
@@ -205,6 +207,9 @@ func TestPackLayouts(t *testing.T) {
 				want = bias[col]
 			default:
 				want = value((row-1)/3, (row-1)%3, col)
+				if m.Scale != nil {
+					want *= float32(m.Scale[col])
+				}
 			}
 			if v != want {
 				t.Errorf("strides %d %d %d: panel %d, row %d, column %d is %v, want %v", m.Tap, m.Row, m.Col, panel, row, col, v, want)
