@@ -51,10 +51,14 @@ func avx2(s *Set) {
 		Add: amd64.F32AddScalar, Sub: amd64.F32SubScalar, Mul: amd64.F32MulScalar, Div: amd64.F32DivScalar,
 		Min: amd64.F32MinimumScalar, Max: amd64.F32MaximumScalar, PRelu: amd64.F32PReluScalar,
 	}
+	s.F32Norm, s.F32Zip = amd64.F32Norm, amd64.F32Zip
 	s.F32Lerp, s.F32Max, s.F32ExpSum = amd64.F32Lerp, amd64.F32Max, amd64.F32ExpSum
 	s.F32Peak = amd64.F32Peak
 	s.JPEGIDCT, s.JPEGToRGB = amd64.JPEGIDCT, amd64.JPEGToRGB
 	s.JPEGUpsampleH2V1, s.JPEGUpsampleH2V2 = amd64.JPEGUpsampleH2V1, amd64.JPEGUpsampleH2V2
+	s.U8YUYV, s.U8NV12 = amd64.U8YUYV, amd64.U8NV12
+	s.U8Taps, s.U8Planes, s.U8Pixels = amd64.U8Taps, amd64.U8Planes, amd64.U8Pixels
+	s.U8SpanX, s.U8SpanY = amd64.U8SpanX, amd64.U8SpanY
 }
 
 // avx512 replaces what AVX-512 with F, BW, DQ and VL does better.
@@ -85,6 +89,7 @@ func avx512(s *Set) {
 		Add: amd64.F32AddScalarAVX512, Sub: amd64.F32SubScalarAVX512, Mul: amd64.F32MulScalarAVX512, Div: amd64.F32DivScalarAVX512,
 		Min: amd64.F32MinimumScalarAVX512, Max: amd64.F32MaximumScalarAVX512, PRelu: amd64.F32PReluScalarAVX512,
 	}
+	s.F32Norm = amd64.F32NormAVX512
 	s.F32Lerp, s.F32Max, s.F32ExpSum = amd64.F32LerpAVX512, amd64.F32MaxAVX512, amd64.F32ExpSumAVX512
 	s.F32Peak = amd64.F32PeakAVX512
 }

@@ -34,8 +34,12 @@ func machine(s Set) []*Set {
 		Min: arm64.F32MinimumScalar, Max: arm64.F32MaximumScalar, PRelu: arm64.F32PReluScalar,
 	}
 	s.F32Lerp = arm64.F32Lerp
+	s.F32Norm, s.F32Zip = arm64.F32Norm, arm64.F32Zip
 	s.F32Max = arm64.F32Max
 	s.F32ExpSum = arm64.F32ExpSum
 	s.F32Peak = arm64.F32Peak
+	s.U8YUYV, s.U8NV12 = arm64.U8YUYV, arm64.U8NV12
+	s.U8Taps, s.U8Planes, s.U8Pixels = arm64.U8Taps, arm64.U8Planes, arm64.U8Pixels
+	s.U8SpanX, s.U8SpanY = arm64.U8SpanX, arm64.U8SpanY
 	return []*Set{&s}
 }

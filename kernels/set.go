@@ -57,8 +57,9 @@ const (
 type Set struct {
 	Name string // the rung, as EDGECAM_KERNELS spells it
 
-	// F32Gemm and F32Igemm compute one tile of at most F32MR x F32NR; see
-	// ref.GemmF32. Weights are packed for F32NR by ref.PackGemmF32.
+	// F32Gemm and F32Igemm compute rows of up to F32NR columns, in tiles of
+	// F32MR rows; see ref.GemmF32. Weights are packed for F32NR by
+	// ref.PackGemmF32.
 	F32Gemm, F32Igemm func(*ref.GemmF32)
 	F32MR, F32NR      int
 
@@ -80,6 +81,12 @@ type Set struct {
 	F32BinaryScalar [NumBinary]func(dst, a []float32, b float32)
 	// F32Lerp sets dst[i] = a[i] + (b[i]-a[i])·t; dst may be a or b.
 	F32Lerp func(dst, a, b []float32, t float32)
+	// F32Norm sets dst[i] = (a[i]+r[i])·scale[i] + shift[i], times slope[i]
+	// where that is negative, every product and sum rounded. r and slope are
+	// nil where they have no part; dst may be a or r.
+	F32Norm func(dst, a, r, scale, shift, slope []float32)
+	// F32Zip sets dst[2·i] = a[i] and dst[2·i+1] = b[i]; dst overlaps neither.
+	F32Zip func(dst, a, b []float32)
 	// F32Max returns the largest element of a slice that is not empty; NaN
 	// where there is one.
 	F32Max func(a []float32) float32
@@ -98,6 +105,16 @@ type Set struct {
 	JPEGUpsampleH2V1 func(dst, src []byte)
 	JPEGUpsampleH2V2 func(dst, near, far []byte)
 	JPEGToRGB        func(dst, y, cb, cr []byte)
+
+	// The way of a row of a frame to a row of a model's input, with the same bits
+	// on every rung; see the functions of ref.
+	U8YUYV   func(dst, src []byte)
+	U8NV12   func(dst, luma, chroma []byte)
+	U8Taps   func(dst []uint16, src []byte, order *ref.OrderU8, taps []ref.TapU8)
+	U8Planes func(d0, d1, d2 []float32, up, down []uint16, a, b int, norm *ref.NormF32)
+	U8Pixels func(dst []float32, up, down []uint16, a, b int, norm *ref.NormF32)
+	U8SpanX  func(dst, src []byte, channels *[3]int, step int, spans []ref.SpanU8, weights []int32)
+	U8SpanY  func(dst []uint16, rows []byte, at, weights []int32)
 }
 
 // Ref returns the lowest rung: plain Go, on every CPU.
@@ -139,6 +156,8 @@ func Ref() *Set {
 			Min: ref.F32MinimumScalar, Max: ref.F32MaximumScalar, PRelu: ref.F32PReluScalar,
 		},
 		F32Lerp:   ref.F32Lerp,
+		F32Norm:   ref.F32Norm,
+		F32Zip:    ref.F32Zip,
 		F32Max:    ref.F32Max,
 		F32ExpSum: ref.F32ExpSum,
 		F32Peak:   ref.F32Peak,
@@ -147,5 +166,13 @@ func Ref() *Set {
 		JPEGUpsampleH2V1: ref.JPEGUpsampleH2V1,
 		JPEGUpsampleH2V2: ref.JPEGUpsampleH2V2,
 		JPEGToRGB:        ref.JPEGToRGB,
+
+		U8YUYV:   ref.U8YUYV,
+		U8NV12:   ref.U8NV12,
+		U8Taps:   ref.U8Taps,
+		U8Planes: ref.U8Planes,
+		U8Pixels: ref.U8Pixels,
+		U8SpanX:  ref.U8SpanX,
+		U8SpanY:  ref.U8SpanY,
 	}
 }

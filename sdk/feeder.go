@@ -63,7 +63,7 @@ type lane struct {
 	input   []float32
 	outputs []vision.Output
 	tensors []*Tensor
-	frame   camera.Frame
+	frame   camera.Frame // of the size of the image that is read
 	pre     *vision.Preprocessor
 
 	// One of them is set, with the memory of its results.
@@ -257,8 +257,13 @@ func (l *Feeder) picture(ctx context.Context, img image.Image, read func(*lane, 
 		return err
 	}
 	defer l.put(n)
-	n.frame.SetImage(img)
-	return n.run(ctx, &n.frame, read)
+	start := time.Now()
+	transform, err := n.pre.PreprocessImage(n.input, img)
+	if err != nil {
+		return err
+	}
+	n.frame.Width, n.frame.Height = img.Bounds().Dx(), img.Bounds().Dy() // read looks at nothing else
+	return n.run(ctx, start, &n.frame, transform, read)
 }
 
 // onFrame runs one call on a frame.
@@ -271,16 +276,17 @@ func (l *Feeder) onFrame(ctx context.Context, f *camera.Frame, read func(*lane, 
 		return err
 	}
 	defer l.put(n)
-	return n.run(ctx, f, read)
-}
-
-// run takes one frame from pixels to outputs, which read turns into results.
-func (n *lane) run(ctx context.Context, f *camera.Frame, read func(*lane, *camera.Frame, vision.Transform) error) error {
 	start := time.Now()
 	transform, err := n.pre.Preprocess(n.input, f)
 	if err != nil {
 		return err
 	}
+	return n.run(ctx, start, f, transform, read)
+}
+
+// run takes one frame, whose preprocessing began at start, from the input to
+// outputs, which read turns into results.
+func (n *lane) run(ctx context.Context, start time.Time, f *camera.Frame, transform vision.Transform, read func(*lane, *camera.Frame, vision.Transform) error) error {
 	fed := time.Now()
 	if err := n.session.Run(ctx); err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/edgecam/edgecam/kernels"
 )
 
 // Decoder turns the outputs of one model into detections. It is used by one
@@ -12,13 +14,13 @@ import (
 type Decoder struct {
 	preset        Preset
 	width, height int // of the model's input
+	kernels       *kernels.Set
 	classes       int
 	use           []int // the outputs that are read, by place in the model's list
 	size          []int // their numbers of elements
 	decode        func(d *Decoder, dst []Detection, data [][]float32, t Transform, minScore float32) []Detection
 	data          [][]float32
-	best          []float32 // fastestdet, yolov8: highest class of each cell
-	arg           []int32   // and which one
+	best          []float32 // yolov8: highest class of each cell
 	priors        [][4]float32
 	anchors       int // scrfd: in each cell
 	proto         prototypes
@@ -32,7 +34,11 @@ func NewDecoder(p Preset, width, height int, outs []Output) (*Decoder, error) {
 	if p.Task != Detect {
 		return nil, wrongTask(p, Detect)
 	}
-	d := &Decoder{preset: p, width: width, height: height}
+	set, err := kernels.Select()
+	if err != nil {
+		return nil, fmt.Errorf("vision: decoder: %w", err)
+	}
+	d := &Decoder{preset: p, width: width, height: height, kernels: set}
 	want := d.fit(outs)
 	if want == "" {
 		return nil, fmt.Errorf("vision: %w: %q; presets are %s", ErrPreset, p.Name, strings.Join(PresetNames(), ", "))
@@ -224,6 +230,21 @@ func highest(v []float32) (at int, value float32) {
 	value = v[0]
 	for i, x := range v {
 		if x > value {
+			at, value = i, x
+		}
+	}
+	return at, value
+}
+
+// below reports whether no element of v is above limit. It reports false where
+// one is not a number.
+func (d *Decoder) below(v []float32, limit float32) bool { return d.kernels.F32Max(v) <= limit }
+
+// highestOf is highest of n values that are step apart.
+func highestOf(v []float32, n, step int) (at int, value float32) {
+	value = v[0]
+	for i := 1; i < n; i++ {
+		if x := v[i*step]; x > value {
 			at, value = i, x
 		}
 	}

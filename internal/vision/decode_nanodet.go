@@ -48,10 +48,12 @@ func (d *Decoder) nanodet(dst []Detection, data [][]float32, t Transform, minSco
 		stride := float64(s)
 		for gy := range d.height / s {
 			for gx := range d.width / s {
-				class, score := highest(scores[:d.classes])
-				scores = scores[d.classes:]
-				b := bins[:4*nanodetBins]
-				bins = bins[4*nanodetBins:]
+				row, b := scores[:d.classes], bins[:4*nanodetBins]
+				scores, bins = scores[d.classes:], bins[4*nanodetBins:]
+				if d.below(row, minScore) {
+					continue
+				}
+				class, score := highest(row)
 				if !(score > minScore) {
 					continue
 				}
@@ -114,6 +116,9 @@ func (d *Decoder) nanodetPlus(dst []Detection, data [][]float32, t Transform, mi
 			for gx := range (d.width + s - 1) / s {
 				r := o[:d.classes+4*nanodetBins]
 				o = o[len(r):]
+				if d.below(r[:d.classes], minScore) {
+					continue
+				}
 				class, score := highest(r[:d.classes])
 				if !(score > minScore) {
 					continue

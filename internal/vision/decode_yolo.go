@@ -1,6 +1,10 @@
 package vision
 
-import "math"
+import (
+	"math"
+
+	"github.com/edgecam/edgecam/kernels"
+)
 
 // fitFastestDet wants one map of all cells.
 func (d *Decoder) fitFastestDet(outs []Output) {
@@ -13,7 +17,6 @@ func (d *Decoder) fitFastestDet(outs []Output) {
 	}
 	d.classes = s[1] - 5
 	d.take(outs, 0)
-	d.best, d.arg = make([]float32, s[2]*s[3]), make([]int32, s[2]*s[3])
 	d.decode = (*Decoder).fastestdet
 }
 
@@ -24,23 +27,19 @@ func (d *Decoder) fitFastestDet(outs []Output) {
 //	cx = (gx + tanh t1) / gw   cy = (gy + tanh t2) / gh
 //	w = sigmoid t3             h = sigmoid t4
 //
-// as fractions of the input.
+// as fractions of the input. Classes are read only where objectness alone is
+// enough for the score, since probabilities are at most 1.
 func (d *Decoder) fastestdet(dst []Detection, data [][]float32, t Transform, minScore float32) []Detection {
 	gw, gh := d.width/16, d.height/16
 	cells := gw * gh
 	o := data[0]
-	copy(d.best, o[5*cells:6*cells])
-	clear(d.arg)
-	for c := 1; c < d.classes; c++ {
-		plane := o[(5+c)*cells:][:len(d.best)]
-		for i, v := range plane {
-			if v > d.best[i] {
-				d.best[i], d.arg[i] = v, int32(c)
-			}
-		}
-	}
+	enough := float32(math.Pow(float64(max(minScore, 0)), 1/0.6) * 0.9999) // so that rounding loses none
 	for i, obj := range o[:cells] {
-		score := float32(math.Pow(float64(obj), 0.6)) * float32(math.Pow(float64(d.best[i]), 0.4))
+		if !(obj >= enough) {
+			continue
+		}
+		class, best := highestOf(o[5*cells+i:], d.classes, cells)
+		score := float32(math.Pow(float64(obj), 0.6)) * float32(math.Pow(float64(best), 0.4))
 		if !(score > minScore) {
 			continue
 		}
@@ -49,7 +48,7 @@ func (d *Decoder) fastestdet(dst []Detection, data [][]float32, t Transform, min
 		w := sigmoid(o[3*cells+i]) * float64(d.width)
 		h := sigmoid(o[4*cells+i]) * float64(d.height)
 		if box, ok := t.box(cx-w/2, cy-h/2, cx+w/2, cy+h/2); ok {
-			dst = add(dst, int(d.arg[i]), score, box)
+			dst = add(dst, class, score, box)
 		}
 	}
 	return dst
@@ -72,7 +71,7 @@ func (d *Decoder) fitRows(outs []Output, n, more int, decode func(*Decoder, []De
 
 // yolox decodes rows of the strides 8, 16 and 32 in turn, each map row by row:
 // centre = (xy + cell) * stride, size = exp(wh) * stride, score = objectness *
-// class, with the sigmoids in the graph.
+// class, with the sigmoids in the graph, so that no score is above its objectness.
 func (d *Decoder) yolox(dst []Detection, data [][]float32, t Transform, minScore float32) []Detection {
 	n := 5 + d.classes
 	o := data[0]
@@ -82,6 +81,9 @@ func (d *Decoder) yolox(dst []Detection, data [][]float32, t Transform, minScore
 			for gx := range d.width / s {
 				r := o[:n]
 				o = o[n:]
+				if !(r[4] > minScore) {
+					continue
+				}
 				if _, class := highest(r[5:]); !(r[4]*class > minScore) {
 					continue
 				}
@@ -98,11 +100,14 @@ func (d *Decoder) yolox(dst []Detection, data [][]float32, t Transform, minScore
 }
 
 // yolov5 decodes rows of centre and size in input pixels, objectness, classes,
-// and coefficients of prototypes.
+// and coefficients of prototypes. Scores are those of yolox.
 func (d *Decoder) yolov5(dst []Detection, data [][]float32, t Transform, minScore float32) []Detection {
 	n := 5 + d.classes
 	for o, i := data[0], 0; len(o) >= n; o, i = o[n+d.proto.n:], i+1 {
 		r := o[:n]
+		if !(r[4] > minScore) {
+			continue
+		}
 		if _, class := highest(r[5:]); !(r[4]*class > minScore) {
 			continue
 		}
@@ -134,7 +139,7 @@ func (d *Decoder) fitYOLOv8(outs []Output) {
 	d.classes = s[1] - 4 - d.proto.n
 	d.proto.columns = s[2]
 	d.take(outs, at)
-	d.best, d.arg = make([]float32, s[2]), make([]int32, s[2])
+	d.best = make([]float32, s[2])
 	d.decode = (*Decoder).yolov8
 }
 
@@ -145,22 +150,20 @@ func (d *Decoder) yolov8(dst []Detection, data [][]float32, t Transform, minScor
 	cells := len(d.best)
 	o := data[0]
 	copy(d.best, o[4*cells:5*cells])
-	clear(d.arg)
 	for c := 1; c < d.classes; c++ {
-		plane := o[(4+c)*cells:][:cells]
-		for i, v := range plane {
-			if v > d.best[i] {
-				d.best[i], d.arg[i] = v, int32(c)
-			}
-		}
+		d.kernels.F32Binary[kernels.Max](d.best, d.best, o[(4+c)*cells:][:cells])
 	}
-	for i, score := range d.best {
+	for i, best := range d.best {
+		if best <= minScore { // and not where a class is no number
+			continue
+		}
+		class, score := highestOf(o[4*cells+i:], d.classes, cells)
 		if !(score > minScore) {
 			continue
 		}
 		cx, cy, w, h := float64(o[i]), float64(o[cells+i]), float64(o[2*cells+i]), float64(o[3*cells+i])
 		if box, ok := t.box(cx-w/2, cy-h/2, cx+w/2, cy+h/2); ok {
-			dst = add(dst, int(d.arg[i]), score, box)
+			dst = add(dst, class, score, box)
 			dst[len(dst)-1].row = i
 		}
 	}

@@ -3,31 +3,22 @@ package vision
 import (
 	"math"
 
-	"github.com/edgecam/edgecam/camera"
+	"github.com/edgecam/edgecam/kernels/ref"
 )
 
-// Resizer scales frames as cv2.resize does with INTER_LINEAR on packed pictures
+// resizer scales pictures as cv2.resize does with INTER_LINEAR on packed pictures
 // of three 8-bit channels, bit for bit: centres of pixels at halves, no
 // antialiasing, coefficients of 11 bits, and the mean of four pixels where both
-// sides are halved exactly. Frames of other formats become red, green, blue on
-// the way. It keeps the tables of the last size. The zero value is ready; it is
-// used by one goroutine at a time.
-type Resizer struct {
-	src                    lines
-	srcW, srcH, dstW, dstH int
-	halve, same            bool
-	xs                     []tapX
-	ys                     []tapY
-	rows                   [2][]uint64 // two rows of the source, scaled along x, with 7 fractional bits
-	held                   [2]int      // their numbers
-	out                    []uint64
-}
-
-// tapX is a column of the result: the place of its left source pixel among the
-// columns that are read, and the weights, of 2048 in all, of that and the next.
-type tapX struct {
-	at   uint32
-	a, b uint16
+// sides are halved exactly, which the same arithmetic gives. It keeps the tables
+// of the last size and format. It is used by one goroutine at a time.
+type resizer struct {
+	src   lines
+	order ref.OrderU8
+	size  [5]int // width and height of source and result, and the source's step
+	taps  []ref.TapU8
+	ys    []tapY
+	rows  [2][]uint16 // two rows of the source, resized along x
+	held  [2]int      // their numbers
 }
 
 // tapY is a row of the result: its two source rows and their weights.
@@ -38,58 +29,33 @@ type tapY struct {
 
 const coefOne = 1 << 11
 
-// Start begins a picture: f, which must pass its Check, becomes dstW x dstH
-// pixels, both positive. It allocates nothing where the sizes are the last ones.
-func (r *Resizer) Start(f *camera.Frame, dstW, dstH int) {
-	r.src.frame = f
+// start begins a picture, which becomes dstW x dstH pixels, both positive, of
+// red, green and blue, or the other way round. It allocates nothing where sizes
+// and format are the last ones.
+func (r *resizer) start(v view, dstW, dstH int, bgr bool) {
+	r.src.start(v)
+	r.order = ref.NewOrderU8(v.channels(bgr), v.step())
 	r.held = [2]int{-1, -1}
-	srcW, srcH := f.Width, f.Height
-	if r.srcW == srcW && r.srcH == srcH && r.dstW == dstW && r.dstH == dstH {
+	size := [5]int{v.width, v.height, dstW, dstH, v.step()}
+	if r.size == size {
 		return
 	}
-	r.srcW, r.srcH, r.dstW, r.dstH = srcW, srcH, dstW, dstH
-	r.halve = srcW == 2*dstW && srcH == 2*dstH
-	r.same = srcW == dstW && srcH == dstH
-	r.xs, r.ys, r.src.cols = r.xs[:0], r.ys[:0], r.src.cols[:0]
+	r.size = size
+	r.taps, r.ys = r.taps[:0], r.ys[:0]
 	for i := range dstW {
-		at, a, b := tap(i, srcW, dstW)
-		if at < 0 || at >= srcW-1 {
-			at, a, b = min(max(at, 0), srcW-1), coefOne, 0
+		at, a, b := tap(i, v.width, dstW)
+		if at < 0 || at >= v.width-1 {
+			at, a, b = min(max(at, 0), v.width-1), coefOne, 0
 		}
-		r.xs = append(r.xs, tapX{r.columns(at, min(at+1, srcW-1)), a, b})
+		r.taps = append(r.taps, ref.TapU8{At: int32(at * v.step()), A: a, B: b})
 	}
 	for i := range dstH {
-		at, a, b := tap(i, srcH, dstH)
-		r.ys = append(r.ys, tapY{max(at, 0), min(at+1, srcH-1), a, b})
+		at, a, b := tap(i, v.height, dstH)
+		r.ys = append(r.ys, tapY{max(at, 0), min(at+1, v.height-1), a, b})
 	}
-	if r.halve || r.same {
-		r.src.cols = r.src.cols[:0]
-		for i := range srcW {
-			r.src.cols = append(r.src.cols, int32(i))
-		}
+	for i := range r.rows {
+		r.rows[i] = fit(r.rows[i], 4*dstW)
 	}
-	r.src.fit()
-	for _, row := range []*[]uint64{&r.rows[0], &r.rows[1], &r.out} {
-		if cap(*row) < dstW {
-			*row = make([]uint64, dstW)
-		}
-		*row = (*row)[:dstW]
-	}
-}
-
-// columns makes sure that left and right are read side by side, and says where.
-func (r *Resizer) columns(left, right int) uint32 {
-	c, a, b := &r.src.cols, int32(left), int32(right)
-	n := len(*c)
-	switch {
-	case n >= 2 && (*c)[n-2] == a && (*c)[n-1] == b:
-		return uint32(n - 2)
-	case n >= 1 && (*c)[n-1] == a:
-		*c = append(*c, b)
-		return uint32(n - 1)
-	}
-	*c = append(*c, a, b)
-	return uint32(n)
 }
 
 // tap returns the source sample before output i, and the weights of it and of
@@ -102,55 +68,16 @@ func tap(i, src, dst int) (at int, a, b uint16) {
 	return at, uint16(math.RoundToEven(float64((1 - f) * coefOne))), uint16(math.RoundToEven(float64(f * coefOne)))
 }
 
-// Row writes row y of the result, 3*dstW bytes, in the frame's order of channels.
-// Rows are cheapest in order.
-func (r *Resizer) Row(dst []byte, y int) {
-	for _, v := range r.row(y) {
-		dst[0], dst[1], dst[2] = byte(v), byte(v>>lane), byte(v>>(2*lane))
-		dst = dst[3:]
-	}
-}
-
-// row returns row y of the result, which stands until the next call. The low
-// eight bits of each lane count.
-func (r *Resizer) row(y int) []uint64 {
-	out := r.out
-	switch {
-	case r.same:
-		return r.src.row(y)
-	case r.halve:
-		sum := r.rows[0][:len(out)]
-		px := r.src.row(2 * y)
-		for x := range sum {
-			sum[x] = px[2*x] + px[2*x+1] + 2*each
-		}
-		px = r.src.row(2*y + 1)
-		for x := range out {
-			out[x] = (sum[x] + px[2*x] + px[2*x+1]) >> 2
-		}
-		return out
-	}
+// row returns the two rows, as ref.U8Taps makes them, whose weighted mean is row y
+// of the result. They stand until the next call. Rows are cheapest in order.
+func (r *resizer) row(y int) (up, down []uint16, a, b int) {
 	t := &r.ys[y]
-	up := r.scaled(t.up, t.down)[:len(out)]
-	down := r.scaled(t.down, t.up)[:len(out)]
-	a, b := uint64(t.a), uint64(t.b)
-	for x, u := range up {
-		out[x] = mix(u, down[x], a, b)
-	}
-	return out
+	up = r.scaled(t.up, t.down)
+	return up, r.scaled(t.down, t.up), int(t.a), int(t.b)
 }
 
-// mix weighs two pixels with 7 fractional bits, each product cut off as OpenCV
-// does it.
-func mix(u, v, a, b uint64) uint64 {
-	const sides, centre = 0x7fff * outer, 0x7fff << lane
-	o := u&sides*a>>16&(0x3ff*outer) + v&sides*b>>16&(0x3ff*outer) + 2*outer
-	c := u&centre*a>>16&(0x3ff<<lane) + v&centre*b>>16&(0x3ff<<lane) + 2<<lane
-	return (o | c) >> 2
-}
-
-// scaled returns source row y scaled along x, and keeps the other row.
-func (r *Resizer) scaled(y, other int) []uint64 {
+// scaled returns source row y resized along x, and keeps the other row.
+func (r *resizer) scaled(y, other int) []uint16 {
 	slot := 0
 	switch {
 	case r.held[0] == y:
@@ -161,13 +88,6 @@ func (r *Resizer) scaled(y, other int) []uint64 {
 		slot = 1
 	}
 	r.held[slot] = y
-	px := r.src.row(y)
-	dst := r.rows[slot]
-	xs := r.xs[:len(dst)]
-	for x := range dst {
-		t := &xs[x]
-		p := px[t.at:][:2]
-		dst[x] = (p[0]*uint64(t.a) + p[1]*uint64(t.b)) >> 4
-	}
-	return dst
+	r.src.kernels.U8Taps(r.rows[slot], r.src.row(y), &r.order, r.taps)
+	return r.rows[slot]
 }

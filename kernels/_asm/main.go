@@ -12,17 +12,18 @@ import (
 )
 
 var files = map[string]func(){
-	"gemm":   gemms,
-	"window": windows,
-	"unary":  unaries,
-	"binary": binaries,
-	"reduce": reductions,
+	"gemm":       gemms,
+	"window":     windows,
+	"unary":      unaries,
+	"binary":     binaries,
+	"reduce":     reductions,
+	"preprocess": preprocessing,
+	"peak":       peaks,
 	"jpeg":       jpegs,
-	"peak":   peaks,
 }
 
 func main() {
-	kernels := flag.String("kernels", "", "the file to generate: gemm, window, unary, binary, reduce or peak")
+	kernels := flag.String("kernels", "", "the file to generate: gemm, window, unary, binary, reduce, peak or jpeg")
 	isa := flag.String("isa", "", "the instruction set: avx2 or avx512")
 	flag.Parse()
 	generate := files[*kernels]

@@ -41,3 +41,26 @@
 
 // lane 0 of d = max of the lanes of n; NaN where any is
 #define VFMAXV_S4(n, d) WORD $(0x6E30F800|((n)<<5)|(d))
+
+// d = n * m[i], d += n * m[i], unsigned 16 bits to 32; of the lower or the upper
+// half of n; m below 16, i below 8
+#define VUMULL_S4_LANE(m, i, n, d) WORD $(0x2F40A000|(((i)&3)<<20)|(((i)>>2)<<11)|((m)<<16)|((n)<<5)|(d))
+#define VUMULL2_S4_LANE(m, i, n, d) WORD $(0x6F40A000|(((i)&3)<<20)|(((i)>>2)<<11)|((m)<<16)|((n)<<5)|(d))
+#define VUMLAL2_S4_LANE(m, i, n, d) WORD $(0x6F402000|(((i)&3)<<20)|(((i)>>2)<<11)|((m)<<16)|((n)<<5)|(d))
+
+// d = n * m, d += n * m, 32 bits
+#define VMUL_S4(m, n, d) WORD $(0x4EA09C00|((m)<<16)|((n)<<5)|(d))
+#define VMLA_S4(m, n, d) WORD $(0x4EA09400|((m)<<16)|((n)<<5)|(d))
+
+// d = n >> s, 32 bits to 16 in the lower half, s from 1 to 16
+#define VSHRN_H4(s, n, d) WORD $(0x0F008400|((32-(s))<<16)|((n)<<5)|(d))
+
+// d = (n + (1 << (s-1))) >> s, unsigned, s from 1 to 16
+#define VURSHR_H8(s, n, d) WORD $(0x6F002400|((32-(s))<<16)|((n)<<5)|(d))
+
+// d = float32(n), unsigned
+#define VUCVTF_S4(n, d) WORD $(0x6E21D800|((n)<<5)|(d))
+
+// d = max(n - m, 0), unsigned bytes, eight; signed 16 bits limited to bytes, eight
+#define VUQSUB_B8(m, n, d) WORD $(0x2E202C00|((m)<<16)|((n)<<5)|(d))
+#define VSQXTUN_B8(n, d) WORD $(0x2E212800|((n)<<5)|(d))

@@ -599,3 +599,42 @@ func f32ExpSumNEON(dst, src *float32, shift float32, n int) float32
 //
 //go:noescape
 func f32PeakNEON(rounds int) float32
+
+// u8TapsNEON is ref.U8Taps for n pixels, a multiple of 4 above 0.
+//
+//go:noescape
+func u8TapsNEON(dst *uint16, src *byte, order *[16]uint8, taps *uint64, n int)
+
+// u8PlanesNEON is ref.U8Planes for n pixels, a multiple of 8 above 0, where
+// norm is the first element of a ref.NormF32.
+//
+//go:noescape
+func u8PlanesNEON(d0, d1, d2 *float32, up, down *uint16, a, b int, norm *float32, n int)
+
+// u8PixelsNEON is ref.U8Pixels for n pixels, a multiple of 8 above 0, where
+// norm is the first element of a ref.NormF32.
+//
+//go:noescape
+func u8PixelsNEON(dst *float32, up, down *uint16, a, b int, norm *float32, n int)
+
+// u8YUYVNEON is ref.U8YUYV for n groups, a multiple of 8 above 0.
+//
+//go:noescape
+func u8YUYVNEON(dst, src *byte, n int)
+
+// u8NV12NEON is ref.U8NV12 for n groups, a multiple of 8 above 0.
+//
+//go:noescape
+func u8NV12NEON(dst, luma, chroma *byte, n int)
+
+// u8SpanXNEON is ref.U8SpanX for n > 0 pixels, where order picks the bytes of the
+// three channels from those of a pixel.
+//
+//go:noescape
+func u8SpanXNEON(dst, src *byte, order *[16]uint8, step int, spans, weights *int32, n int)
+
+// u8SpanYNEON is ref.U8SpanY for n bytes, a multiple of 16 above 0, and count > 0
+// rows.
+//
+//go:noescape
+func u8SpanYNEON(dst *uint16, rows *byte, at, weights *int32, count, n int)
