@@ -21,9 +21,9 @@ type drawing interface {
 
 // newDrawing decides from -o and the source what is written: a video, a picture,
 // or a folder of pictures.
-func newDrawing(out, source string) (drawing, error) {
+func newDrawing(out, source string, in *input) (drawing, error) {
 	if strings.EqualFold(filepath.Ext(out), ".avi") && !isDir(out) {
-		return newMovie(out, source)
+		return newMovie(out, source, in)
 	}
 	return newAlbum(out, source, ".jpg .jpeg .png")
 }

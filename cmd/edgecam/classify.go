@@ -77,7 +77,7 @@ func runClassify(ctx context.Context, o output, f classifyFlags) error {
 	}
 	cls, err := m.NewClassifier(sdk.ClassifierConfig{Preset: f.preset, Threads: f.threads, Top: f.top, MaxSessions: 1})
 	if err != nil {
-		return feederError(err)
+		return f.presetError(err, sdk.ClassifierPresets())
 	}
 	defer cls.Close()
 	labels := cls.Labels()

@@ -153,7 +153,7 @@ func runDetect(ctx context.Context, o output, f detectFlags) (err error) {
 		return writing(j.put(r.Frame, r.Inference, found(r.Record())))
 	}))
 	if f.out != "" {
-		d, err := newDrawing(f.out, f.source)
+		d, err := newDrawing(f.out, f.source, j.in)
 		if err != nil {
 			j.abandon()
 			return err
@@ -174,7 +174,7 @@ func newDetector(m *sdk.Model, f detectFlags) (*sdk.Detector, error) {
 	conf, iou := max(f.conf, math.SmallestNonzeroFloat64), max(f.iou, math.SmallestNonzeroFloat64)
 	det, err := m.NewDetector(sdk.DetectorConfig{Preset: f.preset, Classes: f.classes, MinScore: conf, IoU: iou, Threads: f.threads, MaxSessions: 1})
 	if err != nil {
-		return nil, feederError(err)
+		return nil, f.presetError(err, sdk.Presets())
 	}
 	return det, nil
 }

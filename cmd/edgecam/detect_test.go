@@ -65,7 +65,7 @@ func TestDetectJSON(t *testing.T) {
 			t.Errorf("%s is missing in %s", name, r.stdout)
 		}
 	}
-	for _, word := range []string{"1 frames", "frames/s", "decoding", "preprocessing", "inference", "post-processing"} {
+	for _, word := range []string{"1 frame in", "frames/s", "decoding", "preprocessing", "inference", "post-processing"} {
 		if !strings.Contains(r.stderr, word) {
 			t.Errorf("the summary does not say %q: %s", word, r.stderr)
 		}

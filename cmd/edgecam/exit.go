@@ -15,7 +15,7 @@ const (
 	exitDone        = 0
 	exitFailed      = 1 // failed while running
 	exitUsage       = 2 // wrong usage or configuration
-	exitSource      = 3 // source not found, busy or not permitted
+	exitSource      = 3 // source not found, busy, not permitted, lost or no pictures
 	exitModel       = 4 // model invalid or not supported
 	exitInterrupted = 130
 )
@@ -40,12 +40,13 @@ func usage(format string, args ...any) error {
 // modelError returns an error about the model.
 func modelError(err error) error { return &exitError{exitModel, err} }
 
-// sourceError gives an error of opening or reading a source its code.
+// sourceError gives an error of opening or reading a source its code. A damaged
+// frame among others is not one; see job.damaged.
 func sourceError(err error) error {
 	if errors.Is(err, camera.ErrSyntax) {
 		return &exitError{exitUsage, err}
 	}
-	for _, e := range []error{camera.ErrNotFound, camera.ErrNotPermitted, camera.ErrBusy, camera.ErrUnsupported, fs.ErrNotExist, fs.ErrPermission} {
+	for _, e := range []error{camera.ErrNotFound, camera.ErrNotPermitted, camera.ErrBusy, camera.ErrLost, camera.ErrFormat, camera.ErrUnsupported, fs.ErrNotExist, fs.ErrPermission} {
 		if errors.Is(err, e) {
 			return &exitError{exitSource, err}
 		}

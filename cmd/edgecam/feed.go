@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ type feedFlags struct {
 	model, source, preset, out string
 	threads, frames            int
 	json                       bool
+	timeout, frameTimeout      time.Duration
 }
 
 // sourceHelp says what SOURCE may be.
@@ -27,8 +29,9 @@ file (Motion JPEG AVI; any other with ffmpeg or OpenCV), a camera (0,
 ?size=640x480&rate=30&format=MJPEG behind it.
 
 Of a camera or stream the newest frame is taken and older ones are dropped; when
-it is lost it is opened again. Of anything else every frame is taken. An image
-that cannot be read is reported and the others go on; the exit code is then 1.`
+it is lost it is opened again; --frame-timeout is for one that gives a frame only
+now and then. Of anything else every frame is taken. An image that cannot be read
+is reported and the others go on; the exit code is then 1.`
 
 // add defines the flags. out says what -o is for.
 func (f *feedFlags) add(c *cobra.Command, out string) {
@@ -38,6 +41,8 @@ func (f *feedFlags) add(c *cobra.Command, out string) {
 	fl.StringVar(&f.preset, "preset", "", "`name` of the preset; left out: the model's card, or recognised")
 	fl.IntVar(&f.threads, "threads", 0, "workers; 0: the performance cores")
 	fl.IntVar(&f.frames, "frames", 0, "stop after this many images or frames; 0: all")
+	fl.DurationVar(&f.timeout, "timeout", 0, "how long a camera or stream may take to answer; 0: 2s")
+	fl.DurationVar(&f.frameTimeout, "frame-timeout", 0, "how long a camera or stream may take from frame to frame before it is lost; 0: as --timeout")
 	fl.BoolVar(&f.json, "json", false, "print one JSON object a line")
 	if out != "" {
 		fl.StringVarP(&f.out, "output", "o", "", out)
@@ -53,17 +58,24 @@ func (f *feedFlags) check() error {
 		return usage("--threads %d: give 0 or more", f.threads)
 	case f.frames < 0:
 		return usage("--frames %d: give 0 or more", f.frames)
+	case f.timeout < 0:
+		return usage("--timeout %v: give no negative time", f.timeout)
+	case f.frameTimeout < 0:
+		return usage("--frame-timeout %v: give no negative time", f.frameTimeout)
 	}
 	return nil
 }
 
-// feederError gives an error of making a detector, classifier or segmenter its
-// code.
-func feederError(err error) error {
-	if errors.Is(err, sdk.ErrPreset) {
-		return &exitError{exitUsage, err}
+// presetError gives an error of making a detector, classifier or segmenter its
+// code. presets are those of the command.
+func (f *feedFlags) presetError(err error, presets []string) error {
+	switch {
+	case !errors.Is(err, sdk.ErrPreset):
+		return sessionError(err)
+	case f.preset == "":
+		return usage("%w\nSay by --preset how the model is fed and read; here that is one of %s", err, strings.Join(presets, ", "))
 	}
-	return sessionError(err)
+	return &exitError{exitUsage, err}
 }
 
 // job is one run of a command over the frames of a source.
@@ -78,7 +90,7 @@ type job struct {
 
 // start opens the source.
 func (f *feedFlags) start(o output, name string) (*job, error) {
-	in, err := openInput(f.source)
+	in, err := openInput(f.source, camera.Options{Timeout: f.timeout, FrameTimeout: f.frameTimeout})
 	if err != nil {
 		return nil, err
 	}

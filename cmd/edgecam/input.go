@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -20,16 +20,18 @@ type input struct {
 	ahead *ahead       // nil where the newest counts
 	still bool         // image files
 	total int          // number of frames, 0 if unknown
+	rate  float64      // frames a second of a file, 0 if unknown
 }
 
 // openInput opens a source. A live one opens in the background; its first Read
 // tells where that fails.
-func openInput(uri string) (*input, error) {
-	if isLive(uri) {
-		l := camera.OpenLive(uri, camera.Options{}, camera.LiveConfig{})
-		return &input{Source: l, live: l}, nil
+func openInput(uri string, o camera.Options) (*input, error) {
+	if camera.IsLive(uri) {
+		l := camera.OpenLive(uri, o, camera.LiveConfig{})
+		answer := cmp.Or(o.Timeout, 2*time.Second)
+		return &input{Source: &newest{Live: l, patience: 5*answer + cmp.Or(o.FrameTimeout, answer)}, live: l}, nil
 	}
-	src, err := camera.Open(uri)
+	src, err := o.Open(uri)
 	if err != nil {
 		return nil, sourceError(err)
 	}
@@ -38,18 +40,40 @@ func openInput(uri string) (*input, error) {
 	if s, ok := src.(camera.Sized); ok {
 		in.total = s.Len()
 	}
+	if s, ok := src.(camera.Rated); ok {
+		in.rate = s.Rate()
+	}
 	return in, nil
 }
 
-// isLive reports whether a source goes on whether it is read or not: a camera or
-// a stream, as camera.Open spells them. The rendered scene waits for its reader.
-func isLive(uri string) bool {
-	if info, err := os.Stat(uri); err == nil && (info.IsDir() || info.Mode().IsRegular()) {
-		return false
+// newest reads a live source, and gives it up where it is there but no picture of
+// it can be read from the start.
+type newest struct {
+	*camera.Live
+	patience time.Duration // for the first picture
+	started  bool          // that has come
+}
+
+// Read waits for the newest frame.
+func (n *newest) Read(ctx context.Context, f *camera.Frame) error {
+	for !n.started {
+		first, cancel := context.WithTimeout(ctx, n.patience)
+		err := n.Live.Read(first, f)
+		cancel()
+		if err == nil {
+			n.started = true
+			return nil
+		}
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		if s := n.Stats(); s.LastError != nil { // otherwise it may only be slow
+			// Not wrapped: it may be of one frame, and this one is of all.
+			return fmt.Errorf("%w: no picture could be read within %v, the last error being: %v; look up the address of the stream, or try another format of the camera",
+				camera.ErrFormat, n.patience, s.LastError)
+		}
 	}
-	place, _, _ := strings.Cut(uri, "?")
-	number := place != "" && strings.Trim(place, "0123456789") == ""
-	return number || strings.HasPrefix(place, "/dev/") || strings.HasPrefix(place, "v4l2:") || strings.HasPrefix(place, "csi:") || strings.Contains(uri, "://")
+	return n.Live.Read(ctx, f)
 }
 
 // ahead reads a source in a goroutine of its own, two frames ahead of its

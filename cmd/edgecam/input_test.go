@@ -21,18 +21,6 @@ import (
 	"github.com/edgecam/edgecam/camera"
 )
 
-func TestIsLive(t *testing.T) {
-	t.Chdir(t.TempDir())
-	for uri, want := range map[string]bool{
-		"0": true, "/dev/video0": true, "/dev/v4l/by-id/x?size=1x1": true, "csi:0": true, "v4l2:1": true, "rtsp://h/s": true, "http://h/s": true,
-		"": false, "test:": false, "test:?frames=3": false, "photo.jpg": false, "*.jpg": false, ".": false, "0.jpg": false,
-	} {
-		if isLive(uri) != want {
-			t.Errorf("isLive(%q) is %v", uri, !want)
-		}
-	}
-}
-
 // script plays frames of one pixel, numbered, and errors.
 type script struct {
 	steps  []error // nil: a frame
@@ -169,7 +157,7 @@ func frames(t *testing.T, path string, w, h int) int {
 // TestMovie starts a further file where the size of the frames changes.
 func TestMovie(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.avi")
-	m, err := newMovie(path, "test:")
+	m, err := newMovie(path, "test:", &input{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,6 +175,58 @@ func TestMovie(t *testing.T) {
 		if n := frames(t, filepath.Join(filepath.Dir(path), name), want[1], want[1]); n != want[0] {
 			t.Errorf("%s has %d frames, want %d", name, n, want[0])
 		}
+	}
+}
+
+// rate returns the frame rate of a file.
+func rate(t *testing.T, path string) float64 {
+	t.Helper()
+	src, err := camera.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	return src.(camera.Rated).Rate()
+}
+
+// TestMovieRate keeps the rate of a file; of a live source the video has the
+// rate of all its frames, although the first ones came faster.
+func TestMovieRate(t *testing.T) {
+	dir := t.TempDir()
+	first, second, third := filepath.Join(dir, "a.avi"), filepath.Join(dir, "b.avi"), filepath.Join(dir, "c.avi")
+	for _, c := range []struct {
+		source, out string
+		want        float64
+	}{{"test:?size=128x96&rate=12.5&frames=3", first, 12.5}, {first, second, 12.5}, {assets + "squares.png", third, 25}} {
+		if r := execute(t, "detect", "-m", assets+"squares.onnx", "-s", c.source, "-o", c.out); r.code != 0 {
+			t.Fatal(r.code, r.stderr)
+		}
+		if got := rate(t, c.out); got != c.want {
+			t.Errorf("%s as video has %v frames/s, want %v", c.source, got, c.want)
+		}
+	}
+	path := filepath.Join(dir, "live.avi")
+	m, err := newMovie(path, "0", &input{live: &camera.Live{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f camera.Frame
+	f.SetImage(image.NewRGBA(image.Rect(0, 0, 16, 16)))
+	start := time.Now()
+	for i := range 2*movieStart + 1 {
+		f.Time = start.Add(time.Duration(i) * 50 * time.Millisecond)
+		if i > movieStart {
+			f.Time = start.Add(time.Duration(i-movieStart)*450*time.Millisecond + 500*time.Millisecond)
+		}
+		if err := m.add(&f, func(*image.RGBA) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := rate(t, path); got != 4 { // 20 intervals in 5 seconds
+		t.Errorf("the live video has %v frames/s, want 4", got)
 	}
 }
 

@@ -66,8 +66,8 @@ Data goes to standard output, everything else to standard error. With --json
 every line of standard output is one JSON object.
 
 Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration,
-3 source not found, busy or not permitted, 4 model invalid or not supported,
-5 a quality gate was missed, 130 interrupted.
+3 source not found, busy, not permitted, lost or without pictures, 4 model invalid
+or not supported, 5 a quality gate was missed, 130 interrupted.
 
 Environment: EDGECAM_KERNELS forces a rung of the kernel ladder (for tests and
 bug reports); edgecam version prints the one in use.`,

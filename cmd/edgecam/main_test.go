@@ -47,6 +47,7 @@ func TestExitCodes(t *testing.T) {
 	tensors, x, shape := assets+"tensors.onnx", "x="+assets+"tensors_x.npy", "shape="+assets+"tensors_shape.npy"
 	garbage := file(t, "garbage.onnx", "this is no model")
 	empty := file(t, "empty.jpg", "")
+	torn := file(t, "torn.png", pngStart(t, picture))
 	out := t.TempDir()
 	for _, c := range []struct {
 		name string
@@ -75,8 +76,12 @@ func TestExitCodes(t *testing.T) {
 		{"camera", "detect -m " + squares + " -s /dev/video99", 3, "/dev/video99"},
 		{"stream", "detect -m " + squares + " -s rtsp://user:secret@127.0.0.1:1/s", 3, "127.0.0.1:1"},
 		{"bad camera option", "detect -m " + squares + " -s 0?size=big", 2, "size"},
-		{"empty image", "detect -m " + squares + " -s " + empty, 1, "empty"},
-		{"not an image", "detect -m " + squares + " -s " + garbage, 1, "no image"},
+		{"negative timeout", "detect --timeout -1s -m " + squares + " -s " + picture, 2, "no negative"},
+		{"negative frame timeout", "detect --frame-timeout -1s -m " + squares + " -s " + picture, 2, "no negative"},
+		{"empty image", "detect -m " + squares + " -s " + empty, 3, "empty"},
+		{"not an image", "detect -m " + squares + " -s " + garbage, 3, "no image"},
+		{"damaged image", "detect -m " + squares + " -s " + torn, 1, "torn.png"},
+		{"damaged video", "detect -m " + squares + " -s " + file(t, "garbage.avi", "RIFF\x00\x00\x00\x00AVI garbage"), 1, "cut off"},
 		{"model missing", "detect -m " + out + "/none.onnx -s " + picture, 4, "none.onnx"},
 		{"model invalid", "bench -m " + garbage, 4, "garbage.onnx"},
 		{"model unsupported", "bench -m " + assets + "unsupported.onnx", 4, "Defenestrate"},
@@ -89,9 +94,10 @@ func TestExitCodes(t *testing.T) {
 		{"classify with a detector", "classify -m " + squares + " -s " + picture, 2, "is for edgecam detect"},
 		{"classify labels missing", "classify -m " + tasks + "colours.onnx --preset imagenet -s " + picture + " --labels none.txt", 2, "none.txt"},
 		{"classify source missing", "classify -m " + tasks + "colours.onnx --preset imagenet -s none.jpg", 3, "not found"},
-		{"classify not an image", "classify -m " + tasks + "colours.onnx --preset imagenet -s " + garbage, 1, "no image"},
+		{"classify not an image", "classify -m " + tasks + "colours.onnx --preset imagenet -s " + garbage, 3, "no image"},
 		{"segment without source", "segment -m " + squares, 2, "pass -s"},
-		{"segment not recognised", "segment -m " + tasks + "halves.onnx -s " + picture, 2, "name one of"},
+		{"segment not recognised", "segment -m " + tasks + "halves.onnx -s " + picture, 2, "--preset how the model is fed and read; here that is one of segment"},
+		{"classify not recognised", "classify -m " + tasks + "colours.onnx -s " + picture, 2, "--preset how the model is fed and read; here that is one of imagenet"},
 		{"segment mask as JPEG", "segment -m " + tasks + "halves.onnx --preset segment -s " + picture + " -o " + out + "/mask.jpg", 2, ".png"},
 		{"segment masks as video", "segment -m " + tasks + "halves.onnx --preset segment -s " + picture + " -o " + out + "/mask.avi", 2, ".png"},
 		{"segment overlay into nothing", "segment --overlay -m " + squares + " -s " + picture, 2, "give -o"},
@@ -130,6 +136,16 @@ func TestExitCodes(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(out, "a", "*")); len(left) > 0 {
 		t.Errorf("commands that failed left %v behind", left)
 	}
+}
+
+// pngStart returns the first half of a picture.
+func pngStart(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b[:len(b)/2])
 }
 
 // TestHelp compares the help of every command with testdata. The files are

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"image"
@@ -14,10 +15,10 @@ import (
 )
 
 const (
-	// movieRate is the frame rate of a video that is made of files, which do not
-	// tell theirs.
+	// movieRate is the frame rate of a video whose source does not tell one.
 	movieRate = 25
-	// movieStart is the number of frames from which a live video's rate is told.
+	// movieStart is the number of frames from which a live video's rate is told
+	// at first; at the end it is told from all.
 	movieStart = 10
 )
 
@@ -27,25 +28,27 @@ const (
 type movie struct {
 	path    string
 	live    bool
-	files   int // begun
+	rate    float64 // of the source or the file before, 0 if unknown
+	files   int     // begun
 	file    *os.File
 	avi     *camera.AVIWriter
 	size    image.Point
 	early   [][]byte // frames from before the file was begun
+	count   int      // frames of this file
 	first   time.Time
 	last    time.Time
 	picture *image.RGBA
 	buf     bytes.Buffer
 }
 
-func newMovie(path, source string) (*movie, error) {
+func newMovie(path, source string, in *input) (*movie, error) {
 	if same(path, source) {
 		return nil, usage("-o %s is the source itself: it would be overwritten; give another name", path)
 	}
 	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
 		return nil, usage("-o %s: there is no folder %s; make it first", path, filepath.Dir(path))
 	}
-	return &movie{path: path, live: isLive(source)}, nil
+	return &movie{path: path, live: in.live != nil, rate: in.rate}, nil
 }
 
 func (m *movie) add(f *camera.Frame, draw func(*image.RGBA)) error {
@@ -61,13 +64,14 @@ func (m *movie) add(f *camera.Frame, draw func(*image.RGBA)) error {
 	if err := jpeg.Encode(&m.buf, m.picture, &jpeg.Options{Quality: 90}); err != nil {
 		return fmt.Errorf("%s: %w", m.path, err)
 	}
-	if m.avi != nil {
-		return m.frame(m.buf.Bytes())
-	}
-	if len(m.early) == 0 {
+	if m.count == 0 {
 		m.first = f.Time
 	}
 	m.last = f.Time
+	m.count++
+	if m.avi != nil {
+		return m.frame(m.buf.Bytes())
+	}
 	m.early = append(m.early, bytes.Clone(m.buf.Bytes()))
 	if m.live && len(m.early) < movieStart {
 		return nil
@@ -75,12 +79,17 @@ func (m *movie) add(f *camera.Frame, draw func(*image.RGBA)) error {
 	return m.begin()
 }
 
+// pace returns the frames a second of this file: those that a camera or stream
+// gave to it so far, and else what the source says.
+func (m *movie) pace() float64 {
+	if took := m.last.Sub(m.first).Seconds(); m.live && m.count > 1 && took > 0 {
+		return min(120, max(0.001, float64(m.count-1)/took))
+	}
+	return cmp.Or(m.rate, movieRate)
+}
+
 // begin makes a file and writes the frames that have waited for it.
 func (m *movie) begin() error {
-	rate := float64(movieRate)
-	if took := m.last.Sub(m.first).Seconds(); m.live && len(m.early) > 1 && took > 0 {
-		rate = min(120, max(0.01, float64(len(m.early)-1)/took))
-	}
 	m.files++
 	path := m.path
 	if m.files > 1 {
@@ -91,7 +100,7 @@ func (m *movie) begin() error {
 	if m.file, err = os.Create(path); err != nil {
 		return err
 	}
-	if m.avi, err = camera.NewAVIWriter(m.file, m.size.X, m.size.Y, rate); err != nil {
+	if m.avi, err = camera.NewAVIWriter(m.file, m.size.X, m.size.Y, m.pace()); err != nil {
 		return err
 	}
 	early := m.early
@@ -113,7 +122,7 @@ func (m *movie) frame(b []byte) error {
 	if err := m.close(); err != nil {
 		return err
 	}
-	m.early = [][]byte{bytes.Clone(b)}
+	m.early, m.count, m.first = [][]byte{bytes.Clone(b)}, 1, m.last
 	return m.begin()
 }
 
@@ -129,11 +138,12 @@ func (m *movie) close() error {
 	}
 	var err error
 	if m.avi != nil {
-		err = m.avi.Close()
+		m.rate = m.pace() // a further file of a live source begins with it
+		err = errors.Join(m.avi.SetRate(m.rate), m.avi.Close())
 	}
 	if e := m.file.Close(); err == nil {
 		err = e
 	}
-	m.file, m.avi = nil, nil
+	m.file, m.avi, m.count = nil, nil, 0
 	return err
 }

@@ -121,15 +121,16 @@ func (p *printer) step() {
 	p.bar.step()
 }
 
-// watch tells when a live source is lost and when it is back, until the function
-// that it returns is called.
+// watch tells when a live source is lost, when it is back and, at times, that its
+// frames are damaged, until the function that it returns is called.
 func (p *printer) watch(l *camera.Live) (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		tick := time.NewTicker(250 * time.Millisecond)
 		defer tick.Stop()
-		reconnects, lost := uint64(0), false
+		reconnects, damaged, lost := uint64(0), uint64(0), false
+		var told time.Time
 		for last := false; !last; {
 			select {
 			case <-quit:
@@ -147,6 +148,10 @@ func (p *printer) watch(l *camera.Live) (stop func()) {
 			case !s.Connected && !lost && s.Frames > 0 && s.LastError != nil:
 				p.note("edgecam: %v; trying again", s.LastError)
 				lost = true
+			}
+			if s.Damaged > damaged && s.Connected && time.Since(told) > 10*time.Second {
+				p.note("edgecam: %d damaged so far: %v", s.Damaged, s.LastError)
+				damaged, told = s.Damaged, time.Now()
 			}
 			reconnects = s.Reconnects
 		}
@@ -169,8 +174,12 @@ func (p *printer) finish(read time.Duration, s sdk.FrameStats) {
 	all := time.Since(p.start)
 	share := func(t time.Duration) float64 { return 100 * float64(t) / float64(all) }
 	rest := max(0, all-read-s.Preprocess-s.Inference-s.Postprocess)
-	p.o.note("%d frames in %.2f s: %.1f frames/s; waiting for frames %.1f %%, preprocessing %.1f %%, inference %.1f %%, post-processing %.1f %%, other %.1f %%",
-		p.done, all.Seconds(), float64(p.done)/all.Seconds(), share(read), share(s.Preprocess), share(s.Inference), share(s.Postprocess), share(rest))
+	noun := "frames"
+	if p.done == 1 {
+		noun = "frame"
+	}
+	p.o.note("%d %s in %.2f s: %.1f frames/s; waiting for frames %.1f %%, preprocessing %.1f %%, inference %.1f %%, post-processing %.1f %%, other %.1f %%",
+		p.done, noun, all.Seconds(), float64(p.done)/all.Seconds(), share(read), share(s.Preprocess), share(s.Inference), share(s.Postprocess), share(rest))
 	if p.in.ahead != nil {
 		p.o.note("decoding took %.1f %%, at the same time as the rest", share(p.in.ahead.decoding()))
 	}

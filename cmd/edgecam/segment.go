@@ -81,7 +81,7 @@ func runSegment(ctx context.Context, o output, f segmentFlags) (err error) {
 	}
 	seg, err := m.NewSegmenter(sdk.SegmenterConfig{Preset: f.preset, Threads: f.threads, MaxSessions: 1})
 	if err != nil {
-		return feederError(err)
+		return f.presetError(err, sdk.SegmenterPresets())
 	}
 	defer seg.Close()
 	j, err := f.start(o, "segment")
@@ -93,7 +93,7 @@ func runSegment(ctx context.Context, o output, f segmentFlags) (err error) {
 	switch {
 	case f.out == "":
 	case f.overlay:
-		overlay, err = newDrawing(f.out, f.source)
+		overlay, err = newDrawing(f.out, f.source, j.in)
 	default:
 		masks, err = newAlbum(f.out, f.source, ".png")
 	}
