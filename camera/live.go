@@ -43,6 +43,7 @@ type Stats struct {
 // last, and the others count as drops. A source that fails is opened again; one
 // that hangs is given up. JPEG pictures that are dropped are not decoded.
 type Live struct {
+	name string // for errors
 	open func() (Source, error)
 	c    LiveConfig
 	mu   sync.Mutex
@@ -63,14 +64,14 @@ type Live struct {
 
 // OpenLive returns a Live of what [Options.Open] opens.
 func OpenLive(uri string, o Options, c LiveConfig) *Live {
-	return NewLive(func() (Source, error) { return o.Open(uri) }, o.live(c))
+	return newLive(redactURI(uri), func() (Source, error) { return o.Open(uri) }, o.live(c))
 }
 
 // live returns c with a watchdog that waits for longer than a source with these
 // options.
 func (o Options) live(c LiveConfig) LiveConfig {
 	if c.Watchdog <= 0 {
-		c.Watchdog = max(15*time.Second, o.timeout()+o.firstFrame())
+		c.Watchdog = max(15*time.Second, 2*o.timeout()+o.firstFrame())
 	}
 	return c
 }
@@ -79,6 +80,10 @@ func (o Options) live(c LiveConfig) LiveConfig {
 // starts to open it at once; if that fails, Read returns the error. open may be
 // called while an earlier call, which was given up, has not returned.
 func NewLive(open func() (Source, error), c LiveConfig) *Live {
+	return newLive("a live source", open, c)
+}
+
+func newLive(name string, open func() (Source, error), c LiveConfig) *Live {
 	if c.MinBackoff <= 0 {
 		c.MinBackoff = 500 * time.Millisecond
 	}
@@ -88,7 +93,7 @@ func NewLive(open func() (Source, error), c LiveConfig) *Live {
 	if c.Watchdog <= 0 {
 		c.Watchdog = 15 * time.Second
 	}
-	l := &Live{open: open, c: c, news: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
+	l := &Live{name: name, open: open, c: c, news: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
 	go l.run()
 	return l
 }
@@ -240,8 +245,8 @@ func (l *Live) watch(s *session, timer *time.Timer) error {
 				continue
 			}
 			s.abandon()
-			return fmt.Errorf("camera: %w: the source has not returned for %v and is left to itself; one that is slow needs a longer LiveConfig.Watchdog",
-				ErrLost, l.c.Watchdog)
+			return fmt.Errorf("camera: %s: %w: it has not returned for %v and is left to itself; one that is slow needs a longer LiveConfig.Watchdog",
+				l.name, ErrLost, l.c.Watchdog)
 		case <-l.quit:
 			s.cancel()
 			timer.Reset(time.Second)

@@ -94,6 +94,9 @@ func openStream(t target, o Options) (Source, bool, error) {
 	if !has(gocv.VideoCaptureFFmpeg) {
 		return nil, false, nil
 	}
+	if _, err := exec.LookPath("ffmpeg"); err == nil && o.frame() > 5*o.timeout() {
+		return nil, false, nil // it would keep the others from being opened until its first frames have come
+	}
 	limit := max(o.timeout(), o.frame())
 	if strings.HasPrefix(t.uri, "rtsp") {
 		u, err := url.Parse(t.uri)

@@ -231,6 +231,19 @@ func TestOpenCVStream(t *testing.T) {
 	}
 }
 
+// TestOpenCVSlowStream leaves a stream that may take its time to the program
+// ffmpeg, because OpenCV opens one at a time.
+func TestOpenCVSlowStream(t *testing.T) {
+	fake(t, "ffmpeg", "sleep 100")
+	slow := target{kind: streamTarget, name: "slow", uri: "rtsp://127.0.0.1:9/x"}
+	if src, ok, err := openCV(slow, Options{Timeout: time.Second, FrameTimeout: time.Hour}); src != nil || ok || err != nil {
+		t.Errorf("%v, %v, %v", src, ok, err)
+	}
+	if _, ok, err := openCV(slow, Options{Timeout: time.Second, FrameTimeout: 4 * time.Second}); !ok || err == nil {
+		t.Errorf("%v, %v", ok, err)
+	}
+}
+
 // checkStream reads at least n frames of one gray each, and then the loss.
 func checkStream(t *testing.T, src Source, n int) {
 	var f Frame
