@@ -21,7 +21,7 @@ CGO      = CGO_ENABLED=1 CGO_LDFLAGS='-O2 -g -Wl,--as-needed'
 SUITE   ?= bookworm
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build test deps fmt vet cross test-unit test-noasm test-arm64 test-gocv test-gocv-arm64 arm64 gocv-arm64 dist race fuzz bench lint golden size generate-check
+.PHONY: build test deps fmt vet cross test-unit test-noasm test-arm64 test-gocv test-gocv-arm64 arm64 gocv-arm64 dist race fuzz bench bench-peers lint golden size generate-check
 build:
 ifneq ($(OPENCV),)
 	@echo "with GoCV and OpenCV $(OPENCV), which pkg-config finds; the first time takes a minute (make OPENCV= builds without)"
@@ -68,6 +68,21 @@ fuzz:
 		echo "$$dir $$name"; $(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$dir || exit 1; done
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 $(HOT)
+# Beside other runtimes; writes docs/benchmarks.md and the README's figures. PEERS holds vs.py, PYTHON has the
+# engines. At its defaults, ten nets take about ten minutes, on a machine that does nothing else.
+PEERS        ?= $(EDGECAM_ASSETS)/peers
+MODELS       ?=
+ROUNDS       ?= 3
+SECONDS      ?= 0.4
+RUNS         ?= 10000
+REPEAT       ?= 3
+HIST         ?= mobilenet_v2,fastestdet
+HIST_THREADS ?= 1
+OUT          ?= docs/benchmarks.md
+README       ?= README.md
+bench-peers:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/edgecam ./cmd/edgecam
+	$(PYTHON) scripts/bench-peers --edgecam bin/edgecam --peers "$(PEERS)" --rounds $(ROUNDS) --seconds $(SECONDS) --runs $(RUNS) --repeat $(REPEAT) --hist $(HIST) --hist-threads $(HIST_THREADS) --out $(OUT) --readme "$(README)" $(MODELS)
 lint:
 	$(LINT) run ./...
 	@files=$$($(ASMFMT) -l $$(git ls-files -co --exclude-standard '*.s')); test -z "$$files" || { echo "asmfmt -w these files: $$files"; exit 1; }
