@@ -132,7 +132,7 @@ func checkModel(ctx context.Context, path string) (check, error) {
 
 // checks looks at everything but a model.
 func (m *machine) checks() []check {
-	all := []check{m.edition(), m.kernels()}
+	all := []check{m.edition(), m.opencv(), m.kernels()}
 	if runtime.GOOS == "linux" {
 		all = append(all, m.processors(), m.memory(), m.heat(), m.throttling())
 	}

@@ -6,9 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"regexp"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,7 +27,7 @@ type machine struct {
 	isRoot  bool
 	procs   int     // GOMAXPROCS
 	quota   float64 // of processors, 0 for no limit
-	buildBy string
+	openCV  string  // camera.OpenCV
 }
 
 func thisMachine() *machine {
@@ -37,16 +35,8 @@ func thisMachine() *machine {
 	if err != nil { // not on every system
 		groups = nil
 	}
-	m := &machine{root: os.DirFS("/"), getenv: os.Getenv, look: exec.LookPath, list: camera.List, names: gpio.Pins,
-		groups: append(groups, os.Getgid()), isRoot: os.Getuid() == 0, procs: runtime.GOMAXPROCS(0), quota: sdk.CPUQuota()}
-	if b, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range b.Settings {
-			if s.Key == "-tags" {
-				m.buildBy = s.Value
-			}
-		}
-	}
-	return m
+	return &machine{root: os.DirFS("/"), getenv: os.Getenv, look: exec.LookPath, list: camera.List, names: gpio.Pins, groups: append(groups, os.Getgid()),
+		isRoot: os.Getuid() == 0, procs: runtime.GOMAXPROCS(0), quota: sdk.CPUQuota(), openCV: camera.OpenCV()}
 }
 
 // text returns what is in a file, without space around it, or "".
@@ -83,20 +73,31 @@ func (m *machine) field(path, name string) string {
 	return ""
 }
 
-var openCVLibrary = regexp.MustCompile(`libopencv_core\.so\.(\d+(?:\.\d+)*)`)
-
-// edition tells how the program was built. The version of OpenCV is that of the
-// library that is loaded.
+// edition tells what program this is.
 func (m *machine) edition() check {
-	about := fmt.Sprintf("edgecam %s, %s, %s/%s, ", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	if !slices.Contains(strings.Split(m.buildBy, ","), "gocv") {
-		return ok("edition", "%swithout OpenCV: cameras, streams and files by Go, rpicam-vid and ffmpeg", about)
+	edition := "without OpenCV"
+	if m.openCV != "" {
+		edition = "GoCV edition"
 	}
-	version := "of an unknown version"
-	if v := openCVLibrary.FindStringSubmatch(m.text("proc/self/maps")); v != nil {
-		version = v[1]
+	return ok("edition", "edgecam %s, %s, %s/%s, %s", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH, edition)
+}
+
+// opencv tells the version of OpenCV that is loaded, and what of it is missing.
+func (m *machine) opencv() check {
+	version, backends, _ := strings.Cut(m.openCV, ": ")
+	var missing []string
+	for _, b := range []string{"ffmpeg", "gstreamer", "v4l2"} {
+		if !slices.Contains(strings.Split(backends, ", "), b) {
+			missing = append(missing, b)
+		}
 	}
-	return ok("edition", "%swith GoCV and OpenCV %s", about, version)
+	switch {
+	case version == "":
+		return ok("opencv", "not in this build: cameras are read in Go and by rpicam-vid, RTSP and other video by ffmpeg; with libopencv-dev installed `make` builds the other edition")
+	case len(missing) > 0:
+		return warn("opencv", "install Debian's libopencv-dev, whose OpenCV has all of them, and build again", "%s, built without %s", version, strings.Join(missing, ", "))
+	}
+	return ok("opencv", "%s, reads by %s", version, backends)
 }
 
 // cpuWords are the features of /proc/cpuinfo that kernels are written for.
@@ -256,6 +257,8 @@ func (m *machine) program(name, what, install string) check {
 		path, err = m.look("libcamera-vid")
 	}
 	switch {
+	case err != nil && name == "ffmpeg" && strings.Contains(m.openCV, "ffmpeg"):
+		return ok(name, "not found, and OpenCV's FFmpeg does its work")
 	case err != nil && name == "rpicam-vid" && !strings.Contains(m.text("proc/device-tree/model"), "Raspberry Pi"):
 		return ok(name, "not found, and this is no Raspberry Pi")
 	case err != nil:
@@ -268,16 +271,20 @@ func (m *machine) program(name, what, install string) check {
 func (m *machine) cameras() check {
 	devices, err := m.list()
 	var good, bad []string
+	fix := "end the program that uses it (`fuser -v /dev/video*`)"
 	for _, d := range devices {
 		if d.Err != nil {
 			bad = append(bad, fmt.Sprintf("%s: %v", d.Source, d.Err))
+			if errors.Is(d.Err, camera.ErrNotPermitted) {
+				fix = "sudo usermod -aG video $USER, then log in again"
+			}
 		} else {
 			good = append(good, d.Source)
 		}
 	}
 	switch {
 	case len(bad) > 0:
-		return warn("cameras", "end the program that uses it (`fuser -v /dev/video*`), or see group video", "%s", strings.Join(append(bad, good...), "; "))
+		return warn("cameras", fix, "%s", strings.Join(append(bad, good...), "; "))
 	case err != nil:
 		return warn("cameras", "edgecam cameras may tell more", "%v", err)
 	case len(good) == 0:
