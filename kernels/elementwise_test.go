@@ -231,6 +231,72 @@ func TestF32Lerp(t *testing.T) {
 	})
 }
 
+// TestF32Norm has the sum and the slope or not; the result may replace either
+// operand of the sum.
+func TestF32Norm(t *testing.T) {
+	forEachRung(t, func(t *testing.T, s *kernels.Set) {
+		mem := newMemory(t)
+		r := rand.New(rand.NewPCG(17, 18))
+		for i, n := range lengths() {
+			for mode := range 12 {
+				mem.reset()
+				draw := func(at place) []float32 {
+					f := mem.floats(n, at)
+					mixed(r, f)
+					return f
+				}
+				a, scale, shift := draw(atEnd), draw(atEnd), draw(place(i%int(numPlaces)))
+				var sum, slope []float32
+				if mode&1 != 0 {
+					sum = draw(atEnd)
+				}
+				if mode&2 != 0 {
+					slope = draw(place((i + 1) % int(numPlaces)))
+				}
+				dst := [][]float32{nil, a, sum}[mode>>2]
+				if dst == nil {
+					dst = mem.floats(n, oddStart)
+				}
+				want := make([]float32, n)
+				ref.F32Norm(want, a, sum, scale, shift, slope)
+				err := mem.run(func() { s.F32Norm(dst, a, sum, scale, shift, slope) })
+				if err == nil {
+					err = differ(dst, want, 0)
+				}
+				if err != nil {
+					t.Fatalf("%d elements, mode %d: %v", n, mode, err)
+				}
+			}
+		}
+	})
+}
+
+func TestF32Zip(t *testing.T) {
+	forEachRung(t, func(t *testing.T, s *kernels.Set) {
+		mem := newMemory(t)
+		for i, n := range lengths() {
+			mem.reset()
+			a, b, dst := mem.floats(n, atEnd), mem.floats(n, place(i%int(numPlaces))), mem.floats(2*n, place((i+1)%int(numPlaces)))
+			for j := range a {
+				// Every bit counts, in the pattern of a NaN, too.
+				a[j], b[j] = math.Float32frombits(0x7fa00000+uint32(j)), -float32(j)
+			}
+			if err := mem.run(func() { s.F32Zip(dst, a, b) }); err != nil {
+				t.Fatalf("%d elements: %v", n, err)
+			}
+			for j, v := range dst {
+				want := []float32{0, -float32(j / 2)}[j%2]
+				if j%2 == 0 {
+					want = math.Float32frombits(0x7fa00000 + uint32(j/2))
+				}
+				if math.Float32bits(v) != math.Float32bits(want) {
+					t.Fatalf("%d elements: element %d is %#x", n, j, math.Float32bits(v))
+				}
+			}
+		}
+	})
+}
+
 func TestF32Max(t *testing.T) {
 	forEachRung(t, func(t *testing.T, s *kernels.Set) {
 		mem := newMemory(t)

@@ -25,6 +25,13 @@ func binaries() {
 		binaryScalar(op.name, op.formula, op.f)
 	}
 	lerp()
+	for _, sum := range []bool{false, true} {
+		norm(sum, false)
+		norm(sum, true)
+	}
+	if !target.wide {
+		zip()
+	}
 }
 
 func binary(name, formula string, f func(a, b reg.VecVirtual) reg.VecVirtual) {
@@ -83,6 +90,91 @@ func lerp() {
 		return x[0]
 	}
 	e.generate()
+	VZEROUPPER()
+	RET()
+}
+
+// norm generates the scale and shift of channels, behind a sum or not and with
+// a PRelu or not.
+func norm(sum, prelu bool) {
+	name, params, sources := "Norm", "dst, a", []string{"a"}
+	formula := []string{"v := a[i]"}
+	if sum {
+		name, params, sources = "Sum"+name, params+", r", append(sources, "r")
+		formula[0] += " + r[i]"
+	}
+	params, sources = params+", scale, shift", append(sources, "scale", "shift")
+	formula = append(formula, "v = v·scale[i] + shift[i]")
+	if prelu {
+		name, params, sources = name+"PRelu", params+", slope", append(sources, "slope")
+		formula = append(formula, "v = v < 0 ? v·slope[i] : v")
+	}
+	TEXT(kernel(name), NOSPLIT, "func("+params+" []float32)")
+	Pragma("noescape")
+	doc := []string{kernel(name) + " computes, over the length of a, every product and sum rounded:", "", "\tfor i := range a {"}
+	for _, line := range formula {
+		doc = append(doc, "\t\t"+line)
+	}
+	Doc(append(doc, "\t\tdst[i] = v", "\t}")...)
+	e := elementwise{dst: true, sources: sources, unroll: 2}
+	e.f = func(_ int, x []reg.VecVirtual, _ *lanes) reg.VecVirtual {
+		v := x[0]
+		if x = x[1:]; sum {
+			VADDPS(x[0], v, v)
+			x = x[1:]
+		}
+		VMULPS(x[0], v, v)
+		VADDPS(x[1], v, v)
+		if prelu {
+			v = whereNegative(v, x[2])
+		}
+		return v
+	}
+	e.generate()
+	VZEROUPPER()
+	RET()
+}
+
+// zip generates the interleaving of two slices.
+func zip() {
+	TEXT(kernel("Zip"), NOSPLIT, "func(dst, a, b []float32)")
+	Pragma("noescape")
+	Doc(kernel("Zip")+" computes, over the length of a, which is at least 8:",
+		"",
+		"\tfor i := range a {",
+		"\t\tdst[2*i], dst[2*i+1] = a[i], b[i]",
+		"\t}",
+		"",
+		"The last 8 are written twice where the length is no multiple of 8.")
+	n, a, b, dst, i := GP64(), GP64(), GP64(), GP64(), GP64()
+	Load(Param("a").Len(), n)
+	Load(Param("a").Base(), a)
+	Load(Param("b").Base(), b)
+	Load(Param("dst").Base(), dst)
+	eight := func() {
+		x, y, lo, hi := YMM(), YMM(), YMM(), YMM()
+		VMOVUPS(Mem{Base: a, Index: i, Scale: 4}, x)
+		VMOVUPS(Mem{Base: b, Index: i, Scale: 4}, y)
+		VUNPCKLPS(y, x, lo)
+		VUNPCKHPS(y, x, hi)
+		VPERM2F128(U8(0x20), hi, lo, x)
+		VPERM2F128(U8(0x31), hi, lo, y)
+		VMOVUPS(x, Mem{Base: dst, Index: i, Scale: 8})
+		VMOVUPS(y, Mem{Base: dst, Index: i, Scale: 8, Disp: 32})
+	}
+	SUBQ(U8(8), n) // where the last eight start
+	XORQ(i, i)
+	Label("eights")
+	eight()
+	ADDQ(U8(8), i)
+	CMPQ(i, n)
+	JLE(LabelRef("eights"))
+	ADDQ(U8(8), n)
+	CMPQ(i, n)
+	JEQ(LabelRef("zipDone"))
+	LEAQ(Mem{Base: n, Disp: -8}, i)
+	eight()
+	Label("zipDone")
 	VZEROUPPER()
 	RET()
 }

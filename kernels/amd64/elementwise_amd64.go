@@ -162,3 +162,52 @@ func F32ExpSum(dst, src []float32, shift float32) float32 {
 	}
 	return sum + f32ExpSumAVX2(dst, src, shift)
 }
+
+// F32Norm sets dst[i] = (a[i]+r[i])·scale[i] + shift[i], times slope[i] where
+// that is negative; r and slope are nil where they have no part. It panics
+// where another slice is shorter than a.
+func F32Norm(dst, a, r, scale, shift, slope []float32) {
+	if len(a) > callLen {
+		const n = callLen
+		F32Norm(dst[:n], a[:n], part(r, 0, n), scale[:n], shift[:n], part(slope, 0, n))
+		F32Norm(dst[n:], a[n:], part(r, n, len(r)), scale[n:], shift[n:], part(slope, n, len(slope)))
+		return
+	}
+	n := len(a)
+	dst, scale, shift = dst[:n], scale[:n], shift[:n]
+	switch {
+	case r == nil && slope == nil:
+		f32NormAVX2(dst, a, scale, shift)
+	case r == nil:
+		f32NormPReluAVX2(dst, a, scale, shift, slope[:n])
+	case slope == nil:
+		f32SumNormAVX2(dst, a, r[:n], scale, shift)
+	default:
+		f32SumNormPReluAVX2(dst, a, r[:n], scale, shift, slope[:n])
+	}
+}
+
+// part returns a piece of a slice that may be nil.
+func part(s []float32, from, to int) []float32 {
+	if s == nil {
+		return nil
+	}
+	return s[from:to]
+}
+
+// F32Zip sets dst[2·i] = a[i] and dst[2·i+1] = b[i]. It panics where b is
+// shorter than a, or dst than both.
+func F32Zip(dst, a, b []float32) {
+	b, dst = b[:len(a)], dst[:2*len(a)]
+	for len(a) > 2*callLen {
+		f32ZipAVX2(dst[:2*callLen], a[:callLen], b[:callLen])
+		dst, a, b = dst[2*callLen:], a[callLen:], b[callLen:]
+	}
+	if len(a) >= 8 {
+		f32ZipAVX2(dst, a, b)
+		return
+	}
+	for i, v := range a {
+		dst[2*i], dst[2*i+1] = v, b[i]
+	}
+}

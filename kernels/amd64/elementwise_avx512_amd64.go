@@ -126,3 +126,27 @@ func F32ExpSumAVX512(dst, src []float32, shift float32) float32 {
 	}
 	return sum + f32ExpSumAVX512(dst, src, shift)
 }
+
+// F32NormAVX512 sets dst[i] = (a[i]+r[i])·scale[i] + shift[i], times slope[i]
+// where that is negative; r and slope are nil where they have no part. It
+// panics where another slice is shorter than a.
+func F32NormAVX512(dst, a, r, scale, shift, slope []float32) {
+	if len(a) > callLen {
+		const n = callLen
+		F32NormAVX512(dst[:n], a[:n], part(r, 0, n), scale[:n], shift[:n], part(slope, 0, n))
+		F32NormAVX512(dst[n:], a[n:], part(r, n, len(r)), scale[n:], shift[n:], part(slope, n, len(slope)))
+		return
+	}
+	n := len(a)
+	dst, scale, shift = dst[:n], scale[:n], shift[:n]
+	switch {
+	case r == nil && slope == nil:
+		f32NormAVX512(dst, a, scale, shift)
+	case r == nil:
+		f32NormPReluAVX512(dst, a, scale, shift, slope[:n])
+	case slope == nil:
+		f32SumNormAVX512(dst, a, r[:n], scale, shift)
+	default:
+		f32SumNormPReluAVX512(dst, a, r[:n], scale, shift, slope[:n])
+	}
+}

@@ -138,3 +138,60 @@ func f32PReluScalarAVX2(dst []float32, a []float32, b float32)
 //
 //go:noescape
 func f32LerpAVX2(dst []float32, a []float32, b []float32, t float32)
+
+// f32NormAVX2 computes, over the length of a, every product and sum rounded:
+//
+//	for i := range a {
+//		v := a[i]
+//		v = v·scale[i] + shift[i]
+//		dst[i] = v
+//	}
+//
+//go:noescape
+func f32NormAVX2(dst []float32, a []float32, scale []float32, shift []float32)
+
+// f32NormPReluAVX2 computes, over the length of a, every product and sum rounded:
+//
+//	for i := range a {
+//		v := a[i]
+//		v = v·scale[i] + shift[i]
+//		v = v < 0 ? v·slope[i] : v
+//		dst[i] = v
+//	}
+//
+//go:noescape
+func f32NormPReluAVX2(dst []float32, a []float32, scale []float32, shift []float32, slope []float32)
+
+// f32SumNormAVX2 computes, over the length of a, every product and sum rounded:
+//
+//	for i := range a {
+//		v := a[i] + r[i]
+//		v = v·scale[i] + shift[i]
+//		dst[i] = v
+//	}
+//
+//go:noescape
+func f32SumNormAVX2(dst []float32, a []float32, r []float32, scale []float32, shift []float32)
+
+// f32SumNormPReluAVX2 computes, over the length of a, every product and sum rounded:
+//
+//	for i := range a {
+//		v := a[i] + r[i]
+//		v = v·scale[i] + shift[i]
+//		v = v < 0 ? v·slope[i] : v
+//		dst[i] = v
+//	}
+//
+//go:noescape
+func f32SumNormPReluAVX2(dst []float32, a []float32, r []float32, scale []float32, shift []float32, slope []float32)
+
+// f32ZipAVX2 computes, over the length of a, which is at least 8:
+//
+//	for i := range a {
+//		dst[2*i], dst[2*i+1] = a[i], b[i]
+//	}
+//
+// The last 8 are written twice where the length is no multiple of 8.
+//
+//go:noescape
+func f32ZipAVX2(dst []float32, a []float32, b []float32)

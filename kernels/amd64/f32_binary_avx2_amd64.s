@@ -1287,3 +1287,446 @@ store1:
 done:
 	VZEROUPPER
 	RET
+
+// func f32NormAVX2(dst []float32, a []float32, scale []float32, shift []float32)
+// Requires: AVX
+TEXT ·f32NormAVX2(SB), NOSPLIT, $0-96
+	MOVQ a_len+32(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ scale_base+48(FP), DX
+	MOVQ shift_base+72(FP), BX
+	MOVQ dst_base+0(FP), SI
+
+vectors2:
+	CMPQ    AX, $0x10
+	JLT     vectors2End
+	VMOVUPS (CX), Y0
+	VMOVUPS (DX), Y1
+	VMOVUPS (BX), Y2
+	VMULPS  Y1, Y0, Y0
+	VADDPS  Y2, Y0, Y0
+	VMOVUPS Y0, (SI)
+	VMOVUPS 32(CX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVUPS 32(BX), Y2
+	VMULPS  Y1, Y0, Y0
+	VADDPS  Y2, Y0, Y0
+	VMOVUPS Y0, 32(SI)
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x00000040, SI
+	SUBQ    $0x10, AX
+	JMP     vectors2
+
+vectors2End:
+vectors1:
+	CMPQ    AX, $0x08
+	JLT     vectors1End
+	VMOVUPS (CX), Y0
+	VMOVUPS (DX), Y1
+	VMOVUPS (BX), Y2
+	VMULPS  Y1, Y0, Y0
+	VADDPS  Y2, Y0, Y0
+	VMOVUPS Y0, (SI)
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, BX
+	ADDQ    $0x00000020, SI
+	SUBQ    $0x08, AX
+	JMP     vectors1
+
+vectors1End:
+	TESTQ        AX, AX
+	JZ           done
+	LEAQ         laneMask<>+64(SB), DI
+	MOVQ         AX, R8
+	SHLQ         $0x02, R8
+	SUBQ         R8, DI
+	VMOVUPS      (DI), Y0
+	VMASKMOVPS   (CX), Y0, Y1
+	VMASKMOVPS   (DX), Y0, Y2
+	VMASKMOVPS   (BX), Y0, Y0
+	VMULPS       Y2, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	TESTQ        $0x00000004, AX
+	JZ           store4
+	VMOVUPS      X1, (SI)
+	VEXTRACTF128 $0x01, Y1, X1
+	ADDQ         $0x10, SI
+
+store4:
+	TESTQ    $0x00000002, AX
+	JZ       store2
+	VMOVLPS  X1, (SI)
+	VMOVHLPS X1, X1, X1
+	ADDQ     $0x08, SI
+
+store2:
+	TESTQ  $0x00000001, AX
+	JZ     store1
+	VMOVSS X1, (SI)
+
+store1:
+done:
+	VZEROUPPER
+	RET
+
+// func f32NormPReluAVX2(dst []float32, a []float32, scale []float32, shift []float32, slope []float32)
+// Requires: AVX
+TEXT ·f32NormPReluAVX2(SB), NOSPLIT, $0-120
+	MOVQ a_len+32(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ scale_base+48(FP), DX
+	MOVQ shift_base+72(FP), BX
+	MOVQ slope_base+96(FP), SI
+	MOVQ dst_base+0(FP), DI
+
+vectors2:
+	CMPQ      AX, $0x10
+	JLT       vectors2End
+	VMOVUPS   (CX), Y0
+	VMOVUPS   (DX), Y1
+	VMOVUPS   (BX), Y2
+	VMOVUPS   (SI), Y3
+	VMULPS    Y1, Y0, Y0
+	VADDPS    Y2, Y0, Y0
+	VXORPS    Y1, Y1, Y1
+	VMULPS    Y3, Y0, Y2
+	VCMPPS    $0x11, Y1, Y0, Y1
+	VBLENDVPS Y1, Y2, Y0, Y0
+	VMOVUPS   Y0, (DI)
+	VMOVUPS   32(CX), Y0
+	VMOVUPS   32(DX), Y1
+	VMOVUPS   32(BX), Y2
+	VMOVUPS   32(SI), Y3
+	VMULPS    Y1, Y0, Y0
+	VADDPS    Y2, Y0, Y0
+	VXORPS    Y1, Y1, Y1
+	VMULPS    Y3, Y0, Y2
+	VCMPPS    $0x11, Y1, Y0, Y1
+	VBLENDVPS Y1, Y2, Y0, Y0
+	VMOVUPS   Y0, 32(DI)
+	ADDQ      $0x00000040, CX
+	ADDQ      $0x00000040, DX
+	ADDQ      $0x00000040, BX
+	ADDQ      $0x00000040, SI
+	ADDQ      $0x00000040, DI
+	SUBQ      $0x10, AX
+	JMP       vectors2
+
+vectors2End:
+vectors1:
+	CMPQ      AX, $0x08
+	JLT       vectors1End
+	VMOVUPS   (CX), Y0
+	VMOVUPS   (DX), Y1
+	VMOVUPS   (BX), Y2
+	VMOVUPS   (SI), Y3
+	VMULPS    Y1, Y0, Y0
+	VADDPS    Y2, Y0, Y0
+	VXORPS    Y1, Y1, Y1
+	VMULPS    Y3, Y0, Y2
+	VCMPPS    $0x11, Y1, Y0, Y1
+	VBLENDVPS Y1, Y2, Y0, Y0
+	VMOVUPS   Y0, (DI)
+	ADDQ      $0x00000020, CX
+	ADDQ      $0x00000020, DX
+	ADDQ      $0x00000020, BX
+	ADDQ      $0x00000020, SI
+	ADDQ      $0x00000020, DI
+	SUBQ      $0x08, AX
+	JMP       vectors1
+
+vectors1End:
+	TESTQ        AX, AX
+	JZ           done
+	LEAQ         laneMask<>+64(SB), R8
+	MOVQ         AX, R9
+	SHLQ         $0x02, R9
+	SUBQ         R9, R8
+	VMOVUPS      (R8), Y0
+	VMASKMOVPS   (CX), Y0, Y1
+	VMASKMOVPS   (DX), Y0, Y2
+	VMASKMOVPS   (BX), Y0, Y3
+	VMASKMOVPS   (SI), Y0, Y0
+	VMULPS       Y2, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VMULPS       Y0, Y1, Y0
+	VCMPPS       $0x11, Y2, Y1, Y2
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	TESTQ        $0x00000004, AX
+	JZ           store4
+	VMOVUPS      X1, (DI)
+	VEXTRACTF128 $0x01, Y1, X1
+	ADDQ         $0x10, DI
+
+store4:
+	TESTQ    $0x00000002, AX
+	JZ       store2
+	VMOVLPS  X1, (DI)
+	VMOVHLPS X1, X1, X1
+	ADDQ     $0x08, DI
+
+store2:
+	TESTQ  $0x00000001, AX
+	JZ     store1
+	VMOVSS X1, (DI)
+
+store1:
+done:
+	VZEROUPPER
+	RET
+
+// func f32SumNormAVX2(dst []float32, a []float32, r []float32, scale []float32, shift []float32)
+// Requires: AVX
+TEXT ·f32SumNormAVX2(SB), NOSPLIT, $0-120
+	MOVQ a_len+32(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ r_base+48(FP), DX
+	MOVQ scale_base+72(FP), BX
+	MOVQ shift_base+96(FP), SI
+	MOVQ dst_base+0(FP), DI
+
+vectors2:
+	CMPQ    AX, $0x10
+	JLT     vectors2End
+	VMOVUPS (CX), Y0
+	VMOVUPS (DX), Y1
+	VMOVUPS (BX), Y2
+	VMOVUPS (SI), Y3
+	VADDPS  Y1, Y0, Y0
+	VMULPS  Y2, Y0, Y0
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (DI)
+	VMOVUPS 32(CX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVUPS 32(BX), Y2
+	VMOVUPS 32(SI), Y3
+	VADDPS  Y1, Y0, Y0
+	VMULPS  Y2, Y0, Y0
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, 32(DI)
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x00000040, SI
+	ADDQ    $0x00000040, DI
+	SUBQ    $0x10, AX
+	JMP     vectors2
+
+vectors2End:
+vectors1:
+	CMPQ    AX, $0x08
+	JLT     vectors1End
+	VMOVUPS (CX), Y0
+	VMOVUPS (DX), Y1
+	VMOVUPS (BX), Y2
+	VMOVUPS (SI), Y3
+	VADDPS  Y1, Y0, Y0
+	VMULPS  Y2, Y0, Y0
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, BX
+	ADDQ    $0x00000020, SI
+	ADDQ    $0x00000020, DI
+	SUBQ    $0x08, AX
+	JMP     vectors1
+
+vectors1End:
+	TESTQ        AX, AX
+	JZ           done
+	LEAQ         laneMask<>+64(SB), R8
+	MOVQ         AX, R9
+	SHLQ         $0x02, R9
+	SUBQ         R9, R8
+	VMOVUPS      (R8), Y0
+	VMASKMOVPS   (CX), Y0, Y1
+	VMASKMOVPS   (DX), Y0, Y2
+	VMASKMOVPS   (BX), Y0, Y3
+	VMASKMOVPS   (SI), Y0, Y0
+	VADDPS       Y2, Y1, Y1
+	VMULPS       Y3, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	TESTQ        $0x00000004, AX
+	JZ           store4
+	VMOVUPS      X1, (DI)
+	VEXTRACTF128 $0x01, Y1, X1
+	ADDQ         $0x10, DI
+
+store4:
+	TESTQ    $0x00000002, AX
+	JZ       store2
+	VMOVLPS  X1, (DI)
+	VMOVHLPS X1, X1, X1
+	ADDQ     $0x08, DI
+
+store2:
+	TESTQ  $0x00000001, AX
+	JZ     store1
+	VMOVSS X1, (DI)
+
+store1:
+done:
+	VZEROUPPER
+	RET
+
+// func f32SumNormPReluAVX2(dst []float32, a []float32, r []float32, scale []float32, shift []float32, slope []float32)
+// Requires: AVX
+TEXT ·f32SumNormPReluAVX2(SB), NOSPLIT, $0-144
+	MOVQ a_len+32(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ r_base+48(FP), DX
+	MOVQ scale_base+72(FP), BX
+	MOVQ shift_base+96(FP), SI
+	MOVQ slope_base+120(FP), DI
+	MOVQ dst_base+0(FP), R8
+
+vectors2:
+	CMPQ      AX, $0x10
+	JLT       vectors2End
+	VMOVUPS   (CX), Y0
+	VMOVUPS   (DX), Y1
+	VMOVUPS   (BX), Y2
+	VMOVUPS   (SI), Y3
+	VMOVUPS   (DI), Y4
+	VADDPS    Y1, Y0, Y0
+	VMULPS    Y2, Y0, Y0
+	VADDPS    Y3, Y0, Y0
+	VXORPS    Y1, Y1, Y1
+	VMULPS    Y4, Y0, Y2
+	VCMPPS    $0x11, Y1, Y0, Y1
+	VBLENDVPS Y1, Y2, Y0, Y0
+	VMOVUPS   Y0, (R8)
+	VMOVUPS   32(CX), Y0
+	VMOVUPS   32(DX), Y1
+	VMOVUPS   32(BX), Y2
+	VMOVUPS   32(SI), Y3
+	VMOVUPS   32(DI), Y4
+	VADDPS    Y1, Y0, Y0
+	VMULPS    Y2, Y0, Y0
+	VADDPS    Y3, Y0, Y0
+	VXORPS    Y1, Y1, Y1
+	VMULPS    Y4, Y0, Y2
+	VCMPPS    $0x11, Y1, Y0, Y1
+	VBLENDVPS Y1, Y2, Y0, Y0
+	VMOVUPS   Y0, 32(R8)
+	ADDQ      $0x00000040, CX
+	ADDQ      $0x00000040, DX
+	ADDQ      $0x00000040, BX
+	ADDQ      $0x00000040, SI
+	ADDQ      $0x00000040, DI
+	ADDQ      $0x00000040, R8
+	SUBQ      $0x10, AX
+	JMP       vectors2
+
+vectors2End:
+vectors1:
+	CMPQ      AX, $0x08
+	JLT       vectors1End
+	VMOVUPS   (CX), Y0
+	VMOVUPS   (DX), Y1
+	VMOVUPS   (BX), Y2
+	VMOVUPS   (SI), Y3
+	VMOVUPS   (DI), Y4
+	VADDPS    Y1, Y0, Y0
+	VMULPS    Y2, Y0, Y0
+	VADDPS    Y3, Y0, Y0
+	VXORPS    Y1, Y1, Y1
+	VMULPS    Y4, Y0, Y2
+	VCMPPS    $0x11, Y1, Y0, Y1
+	VBLENDVPS Y1, Y2, Y0, Y0
+	VMOVUPS   Y0, (R8)
+	ADDQ      $0x00000020, CX
+	ADDQ      $0x00000020, DX
+	ADDQ      $0x00000020, BX
+	ADDQ      $0x00000020, SI
+	ADDQ      $0x00000020, DI
+	ADDQ      $0x00000020, R8
+	SUBQ      $0x08, AX
+	JMP       vectors1
+
+vectors1End:
+	TESTQ        AX, AX
+	JZ           done
+	LEAQ         laneMask<>+64(SB), R9
+	MOVQ         AX, R10
+	SHLQ         $0x02, R10
+	SUBQ         R10, R9
+	VMOVUPS      (R9), Y0
+	VMASKMOVPS   (CX), Y0, Y1
+	VMASKMOVPS   (DX), Y0, Y2
+	VMASKMOVPS   (BX), Y0, Y3
+	VMASKMOVPS   (SI), Y0, Y4
+	VMASKMOVPS   (DI), Y0, Y0
+	VADDPS       Y2, Y1, Y1
+	VMULPS       Y3, Y1, Y1
+	VADDPS       Y4, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VMULPS       Y0, Y1, Y0
+	VCMPPS       $0x11, Y2, Y1, Y2
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	TESTQ        $0x00000004, AX
+	JZ           store4
+	VMOVUPS      X1, (R8)
+	VEXTRACTF128 $0x01, Y1, X1
+	ADDQ         $0x10, R8
+
+store4:
+	TESTQ    $0x00000002, AX
+	JZ       store2
+	VMOVLPS  X1, (R8)
+	VMOVHLPS X1, X1, X1
+	ADDQ     $0x08, R8
+
+store2:
+	TESTQ  $0x00000001, AX
+	JZ     store1
+	VMOVSS X1, (R8)
+
+store1:
+done:
+	VZEROUPPER
+	RET
+
+// func f32ZipAVX2(dst []float32, a []float32, b []float32)
+// Requires: AVX
+TEXT ·f32ZipAVX2(SB), NOSPLIT, $0-72
+	MOVQ a_len+32(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ b_base+48(FP), DX
+	MOVQ dst_base+0(FP), BX
+	SUBQ $0x08, AX
+	XORQ SI, SI
+
+eights:
+	VMOVUPS    (CX)(SI*4), Y0
+	VMOVUPS    (DX)(SI*4), Y1
+	VUNPCKLPS  Y1, Y0, Y2
+	VUNPCKHPS  Y1, Y0, Y1
+	VPERM2F128 $0x20, Y1, Y2, Y0
+	VPERM2F128 $0x31, Y1, Y2, Y1
+	VMOVUPS    Y0, (BX)(SI*8)
+	VMOVUPS    Y1, 32(BX)(SI*8)
+	ADDQ       $0x08, SI
+	CMPQ       SI, AX
+	JLE        eights
+	ADDQ       $0x08, AX
+	CMPQ       SI, AX
+	JEQ        zipDone
+	LEAQ       -8(AX), SI
+	VMOVUPS    (CX)(SI*4), Y0
+	VMOVUPS    (DX)(SI*4), Y1
+	VUNPCKLPS  Y1, Y0, Y2
+	VUNPCKHPS  Y1, Y0, Y1
+	VPERM2F128 $0x20, Y1, Y2, Y0
+	VPERM2F128 $0x31, Y1, Y2, Y1
+	VMOVUPS    Y0, (BX)(SI*8)
+	VMOVUPS    Y1, 32(BX)(SI*8)
+
+zipDone:
+	VZEROUPPER
+	RET

@@ -138,3 +138,49 @@ func f32PReluScalarAVX512(dst []float32, a []float32, b float32)
 //
 //go:noescape
 func f32LerpAVX512(dst []float32, a []float32, b []float32, t float32)
+
+// f32NormAVX512 computes, over the length of a, every product and sum rounded:
+//
+//	for i := range a {
+//		v := a[i]
+//		v = v·scale[i] + shift[i]
+//		dst[i] = v
+//	}
+//
+//go:noescape
+func f32NormAVX512(dst []float32, a []float32, scale []float32, shift []float32)
+
+// f32NormPReluAVX512 computes, over the length of a, every product and sum rounded:
+//
+//	for i := range a {
+//		v := a[i]
+//		v = v·scale[i] + shift[i]
+//		v = v < 0 ? v·slope[i] : v
+//		dst[i] = v
+//	}
+//
+//go:noescape
+func f32NormPReluAVX512(dst []float32, a []float32, scale []float32, shift []float32, slope []float32)
+
+// f32SumNormAVX512 computes, over the length of a, every product and sum rounded:
+//
+//	for i := range a {
+//		v := a[i] + r[i]
+//		v = v·scale[i] + shift[i]
+//		dst[i] = v
+//	}
+//
+//go:noescape
+func f32SumNormAVX512(dst []float32, a []float32, r []float32, scale []float32, shift []float32)
+
+// f32SumNormPReluAVX512 computes, over the length of a, every product and sum rounded:
+//
+//	for i := range a {
+//		v := a[i] + r[i]
+//		v = v·scale[i] + shift[i]
+//		v = v < 0 ? v·slope[i] : v
+//		dst[i] = v
+//	}
+//
+//go:noescape
+func f32SumNormPReluAVX512(dst []float32, a []float32, r []float32, scale []float32, shift []float32, slope []float32)

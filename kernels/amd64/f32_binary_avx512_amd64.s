@@ -968,3 +968,331 @@ vectors1End:
 done:
 	VZEROUPPER
 	RET
+
+// func f32NormAVX512(dst []float32, a []float32, scale []float32, shift []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·f32NormAVX512(SB), NOSPLIT, $0-96
+	MOVQ a_len+32(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ scale_base+48(FP), DX
+	MOVQ shift_base+72(FP), BX
+	MOVQ dst_base+0(FP), SI
+
+vectors2:
+	CMPQ    AX, $0x20
+	JLT     vectors2End
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VMOVUPS (BX), Z2
+	VMULPS  Z1, Z0, Z0
+	VADDPS  Z2, Z0, Z0
+	VMOVUPS Z0, (SI)
+	VMOVUPS 64(CX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 64(BX), Z2
+	VMULPS  Z1, Z0, Z0
+	VADDPS  Z2, Z0, Z0
+	VMOVUPS Z0, 64(SI)
+	ADDQ    $0x00000080, CX
+	ADDQ    $0x00000080, DX
+	ADDQ    $0x00000080, BX
+	ADDQ    $0x00000080, SI
+	SUBQ    $0x20, AX
+	JMP     vectors2
+
+vectors2End:
+vectors1:
+	CMPQ    AX, $0x10
+	JLT     vectors1End
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VMOVUPS (BX), Z2
+	VMULPS  Z1, Z0, Z0
+	VADDPS  Z2, Z0, Z0
+	VMOVUPS Z0, (SI)
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x00000040, SI
+	SUBQ    $0x10, AX
+	JMP     vectors1
+
+vectors1End:
+	TESTQ     AX, AX
+	JZ        done
+	MOVQ      $-1, DI
+	BZHIQ     AX, DI, DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	VMOVUPS.Z (BX), K1, Z2
+	VMULPS    Z1, Z0, Z0
+	VADDPS    Z2, Z0, Z0
+	VMOVUPS   Z0, K1, (SI)
+
+done:
+	VZEROUPPER
+	RET
+
+// func f32NormPReluAVX512(dst []float32, a []float32, scale []float32, shift []float32, slope []float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·f32NormPReluAVX512(SB), NOSPLIT, $0-120
+	MOVQ a_len+32(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ scale_base+48(FP), DX
+	MOVQ shift_base+72(FP), BX
+	MOVQ slope_base+96(FP), SI
+	MOVQ dst_base+0(FP), DI
+
+vectors2:
+	CMPQ    AX, $0x20
+	JLT     vectors2End
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS (SI), Z3
+	VMULPS  Z1, Z0, Z0
+	VADDPS  Z2, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	VMULPS  Z3, Z0, Z2
+	VCMPPS  $0x11, Z1, Z0, K1
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, (DI)
+	VMOVUPS 64(CX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 64(BX), Z2
+	VMOVUPS 64(SI), Z3
+	VMULPS  Z1, Z0, Z0
+	VADDPS  Z2, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	VMULPS  Z3, Z0, Z2
+	VCMPPS  $0x11, Z1, Z0, K1
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, 64(DI)
+	ADDQ    $0x00000080, CX
+	ADDQ    $0x00000080, DX
+	ADDQ    $0x00000080, BX
+	ADDQ    $0x00000080, SI
+	ADDQ    $0x00000080, DI
+	SUBQ    $0x20, AX
+	JMP     vectors2
+
+vectors2End:
+vectors1:
+	CMPQ    AX, $0x10
+	JLT     vectors1End
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS (SI), Z3
+	VMULPS  Z1, Z0, Z0
+	VADDPS  Z2, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	VMULPS  Z3, Z0, Z2
+	VCMPPS  $0x11, Z1, Z0, K1
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, (DI)
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x00000040, SI
+	ADDQ    $0x00000040, DI
+	SUBQ    $0x10, AX
+	JMP     vectors1
+
+vectors1End:
+	TESTQ     AX, AX
+	JZ        done
+	MOVQ      $-1, R8
+	BZHIQ     AX, R8, R8
+	KMOVW     R8, K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z (SI), K1, Z3
+	VMULPS    Z1, Z0, Z0
+	VADDPS    Z2, Z0, Z0
+	VXORPS    Z1, Z1, Z1
+	VMULPS    Z3, Z0, Z2
+	VCMPPS    $0x11, Z1, Z0, K2
+	VMOVAPS   Z2, K2, Z0
+	VMOVUPS   Z0, K1, (DI)
+
+done:
+	VZEROUPPER
+	RET
+
+// func f32SumNormAVX512(dst []float32, a []float32, r []float32, scale []float32, shift []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·f32SumNormAVX512(SB), NOSPLIT, $0-120
+	MOVQ a_len+32(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ r_base+48(FP), DX
+	MOVQ scale_base+72(FP), BX
+	MOVQ shift_base+96(FP), SI
+	MOVQ dst_base+0(FP), DI
+
+vectors2:
+	CMPQ    AX, $0x20
+	JLT     vectors2End
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS (SI), Z3
+	VADDPS  Z1, Z0, Z0
+	VMULPS  Z2, Z0, Z0
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS Z0, (DI)
+	VMOVUPS 64(CX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 64(BX), Z2
+	VMOVUPS 64(SI), Z3
+	VADDPS  Z1, Z0, Z0
+	VMULPS  Z2, Z0, Z0
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS Z0, 64(DI)
+	ADDQ    $0x00000080, CX
+	ADDQ    $0x00000080, DX
+	ADDQ    $0x00000080, BX
+	ADDQ    $0x00000080, SI
+	ADDQ    $0x00000080, DI
+	SUBQ    $0x20, AX
+	JMP     vectors2
+
+vectors2End:
+vectors1:
+	CMPQ    AX, $0x10
+	JLT     vectors1End
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS (SI), Z3
+	VADDPS  Z1, Z0, Z0
+	VMULPS  Z2, Z0, Z0
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS Z0, (DI)
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x00000040, SI
+	ADDQ    $0x00000040, DI
+	SUBQ    $0x10, AX
+	JMP     vectors1
+
+vectors1End:
+	TESTQ     AX, AX
+	JZ        done
+	MOVQ      $-1, R8
+	BZHIQ     AX, R8, R8
+	KMOVW     R8, K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z (SI), K1, Z3
+	VADDPS    Z1, Z0, Z0
+	VMULPS    Z2, Z0, Z0
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   Z0, K1, (DI)
+
+done:
+	VZEROUPPER
+	RET
+
+// func f32SumNormPReluAVX512(dst []float32, a []float32, r []float32, scale []float32, shift []float32, slope []float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·f32SumNormPReluAVX512(SB), NOSPLIT, $0-144
+	MOVQ a_len+32(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ r_base+48(FP), DX
+	MOVQ scale_base+72(FP), BX
+	MOVQ shift_base+96(FP), SI
+	MOVQ slope_base+120(FP), DI
+	MOVQ dst_base+0(FP), R8
+
+vectors2:
+	CMPQ    AX, $0x20
+	JLT     vectors2End
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS (SI), Z3
+	VMOVUPS (DI), Z4
+	VADDPS  Z1, Z0, Z0
+	VMULPS  Z2, Z0, Z0
+	VADDPS  Z3, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	VMULPS  Z4, Z0, Z2
+	VCMPPS  $0x11, Z1, Z0, K1
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, (R8)
+	VMOVUPS 64(CX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 64(BX), Z2
+	VMOVUPS 64(SI), Z3
+	VMOVUPS 64(DI), Z4
+	VADDPS  Z1, Z0, Z0
+	VMULPS  Z2, Z0, Z0
+	VADDPS  Z3, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	VMULPS  Z4, Z0, Z2
+	VCMPPS  $0x11, Z1, Z0, K1
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, 64(R8)
+	ADDQ    $0x00000080, CX
+	ADDQ    $0x00000080, DX
+	ADDQ    $0x00000080, BX
+	ADDQ    $0x00000080, SI
+	ADDQ    $0x00000080, DI
+	ADDQ    $0x00000080, R8
+	SUBQ    $0x20, AX
+	JMP     vectors2
+
+vectors2End:
+vectors1:
+	CMPQ    AX, $0x10
+	JLT     vectors1End
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS (SI), Z3
+	VMOVUPS (DI), Z4
+	VADDPS  Z1, Z0, Z0
+	VMULPS  Z2, Z0, Z0
+	VADDPS  Z3, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	VMULPS  Z4, Z0, Z2
+	VCMPPS  $0x11, Z1, Z0, K1
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, (R8)
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x00000040, SI
+	ADDQ    $0x00000040, DI
+	ADDQ    $0x00000040, R8
+	SUBQ    $0x10, AX
+	JMP     vectors1
+
+vectors1End:
+	TESTQ     AX, AX
+	JZ        done
+	MOVQ      $-1, R9
+	BZHIQ     AX, R9, R9
+	KMOVW     R9, K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z (SI), K1, Z3
+	VMOVUPS.Z (DI), K1, Z4
+	VADDPS    Z1, Z0, Z0
+	VMULPS    Z2, Z0, Z0
+	VADDPS    Z3, Z0, Z0
+	VXORPS    Z1, Z1, Z1
+	VMULPS    Z4, Z0, Z2
+	VCMPPS    $0x11, Z1, Z0, K2
+	VMOVAPS   Z2, K2, Z0
+	VMOVUPS   Z0, K1, (R8)
+
+done:
+	VZEROUPPER
+	RET

@@ -446,6 +446,65 @@ func f32PReluNEON(dst, a, b *float32, n int)
 //go:noescape
 func f32PReluScalarNEON(dst, a *float32, b float32, n int)
 
+// f32NormNEON computes, every product and sum rounded,
+//
+//	for i := range n {
+//		v := a[i]
+//		v = v*scale[i] + shift[i]
+//		dst[i] = v
+//	}
+//
+//go:noescape
+func f32NormNEON(dst, a, scale, shift *float32, n int)
+
+// f32NormPReluNEON computes, every product and sum rounded,
+//
+//	for i := range n {
+//		v := a[i]
+//		v = v*scale[i] + shift[i]
+//		if v < 0 {
+//			v *= slope[i]
+//		}
+//		dst[i] = v
+//	}
+//
+//go:noescape
+func f32NormPReluNEON(dst, a, scale, shift, slope *float32, n int)
+
+// f32SumNormNEON computes, every product and sum rounded,
+//
+//	for i := range n {
+//		v := a[i] + r[i]
+//		v = v*scale[i] + shift[i]
+//		dst[i] = v
+//	}
+//
+//go:noescape
+func f32SumNormNEON(dst, a, r, scale, shift *float32, n int)
+
+// f32SumNormPReluNEON computes, every product and sum rounded,
+//
+//	for i := range n {
+//		v := a[i] + r[i]
+//		v = v*scale[i] + shift[i]
+//		if v < 0 {
+//			v *= slope[i]
+//		}
+//		dst[i] = v
+//	}
+//
+//go:noescape
+func f32SumNormPReluNEON(dst, a, r, scale, shift, slope *float32, n int)
+
+// f32ZipNEON computes
+//
+//	for i := range n {
+//		dst[2*i], dst[2*i+1] = a[i], b[i]
+//	}
+//
+//go:noescape
+func f32ZipNEON(dst, a, b *float32, n int)
+
 // f32LerpNEON computes, the product rounded,
 //
 //	for i := range n {

@@ -74,6 +74,43 @@ func F32Lerp(dst, a, b []float32, t float32) {
 	}
 }
 
+// F32Norm sets dst[i] = (a[i]+r[i])·scale[i] + shift[i], times slope[i] where
+// that is negative, every product and sum rounded. r and slope are nil where
+// they have no part.
+func F32Norm(dst, a, r, scale, shift, slope []float32) {
+	end := len(a)
+	dst, scale, shift = dst[:end], scale[:end], shift[:end]
+	if r != nil {
+		r = r[:end]
+	}
+	if slope != nil {
+		slope = slope[:end]
+	}
+	for i := 0; i < end; i += callLen {
+		n := min(end-i, callLen)
+		switch {
+		case r == nil && slope == nil:
+			f32NormNEON(&dst[i], &a[i], &scale[i], &shift[i], n)
+		case r == nil:
+			f32NormPReluNEON(&dst[i], &a[i], &scale[i], &shift[i], &slope[i], n)
+		case slope == nil:
+			f32SumNormNEON(&dst[i], &a[i], &r[i], &scale[i], &shift[i], n)
+		default:
+			f32SumNormPReluNEON(&dst[i], &a[i], &r[i], &scale[i], &shift[i], &slope[i], n)
+		}
+	}
+}
+
+// F32Zip sets dst[2·i] = a[i] and dst[2·i+1] = b[i].
+func F32Zip(dst, a, b []float32) {
+	b, dst = b[:len(a)], dst[:2*len(a)]
+	for len(a) > 0 {
+		n := min(len(a), callLen)
+		f32ZipNEON(&dst[0], &a[0], &b[0], n)
+		dst, a, b = dst[2*n:], a[n:], b[n:]
+	}
+}
+
 // F32Max returns the largest element of a slice that is not empty, NaN where
 // there is one.
 func F32Max(a []float32) float32 {

@@ -779,6 +779,322 @@ single:
 end:
 	RET
 
+// func f32NormNEON(dst, a, scale, shift *float32, n int)
+TEXT ·f32NormNEON(SB), NOSPLIT, $0-40
+	MOVD    dst+0(FP), R0
+	MOVD    a+8(FP), R1
+	MOVD    scale+16(FP), R2
+	MOVD    shift+24(FP), R4
+	MOVD    n+32(FP), R3
+	SUBS    $8, R3
+	BLT     tovector
+	PCALIGN $16
+
+main:
+	FLDPQ.P 32(R1), (F0, F3)
+	FLDPQ.P 32(R2), (F1, F4)
+	FLDPQ.P 32(R4), (F2, F5)
+	VFMUL_S4(1, 0, 0)
+	VFMUL_S4(4, 3, 3)
+	VFADD_S4(2, 0, 0)
+	VFADD_S4(5, 3, 3)
+	FSTPQ.P (F0, F3), 32(R0)
+	SUBS    $8, R3
+	BGE     main
+
+tovector:
+	ADD     $8, R3
+	SUBS    $4, R3
+	BLT     tosingle
+	PCALIGN $16
+
+vector:
+	FMOVQ.P 16(R1), F0
+	FMOVQ.P 16(R2), F1
+	FMOVQ.P 16(R4), F2
+	VFMUL_S4(1, 0, 0)
+	VFADD_S4(2, 0, 0)
+	FMOVQ.P F0, 16(R0)
+	SUBS    $4, R3
+	BGE     vector
+
+tosingle:
+	ADD     $4, R3
+	SUBS    $1, R3
+	BLT     end
+	PCALIGN $16
+
+single:
+	FMOVS.P 4(R1), F0
+	FMOVS.P 4(R2), F1
+	FMOVS.P 4(R4), F2
+	VFMUL_S4(1, 0, 0)
+	VFADD_S4(2, 0, 0)
+	FMOVS.P F0, 4(R0)
+	SUBS    $1, R3
+	BGE     single
+
+end:
+	RET
+
+// func f32NormPReluNEON(dst, a, scale, shift, slope *float32, n int)
+TEXT ·f32NormPReluNEON(SB), NOSPLIT, $0-48
+	MOVD    dst+0(FP), R0
+	MOVD    a+8(FP), R1
+	MOVD    scale+16(FP), R2
+	MOVD    shift+24(FP), R4
+	MOVD    slope+32(FP), R5
+	MOVD    n+40(FP), R3
+	SUBS    $8, R3
+	BLT     tovector
+	PCALIGN $16
+
+main:
+	FLDPQ.P 32(R1), (F0, F5)
+	FLDPQ.P 32(R2), (F1, F6)
+	FLDPQ.P 32(R4), (F2, F7)
+	FLDPQ.P 32(R5), (F3, F8)
+	VFMUL_S4(1, 0, 0)
+	VFMUL_S4(6, 5, 5)
+	VFADD_S4(2, 0, 0)
+	VFADD_S4(7, 5, 5)
+	VFCMLTZ_S4(0, 4)
+	VFCMLTZ_S4(5, 9)
+	VFMUL_S4(3, 0, 3)
+	VFMUL_S4(8, 5, 8)
+	VBIT    V4.B16, V3.B16, V0.B16
+	VBIT    V9.B16, V8.B16, V5.B16
+	FSTPQ.P (F0, F5), 32(R0)
+	SUBS    $8, R3
+	BGE     main
+
+tovector:
+	ADD     $8, R3
+	SUBS    $4, R3
+	BLT     tosingle
+	PCALIGN $16
+
+vector:
+	FMOVQ.P 16(R1), F0
+	FMOVQ.P 16(R2), F1
+	FMOVQ.P 16(R4), F2
+	FMOVQ.P 16(R5), F3
+	VFMUL_S4(1, 0, 0)
+	VFADD_S4(2, 0, 0)
+	VFCMLTZ_S4(0, 4)
+	VFMUL_S4(3, 0, 3)
+	VBIT    V4.B16, V3.B16, V0.B16
+	FMOVQ.P F0, 16(R0)
+	SUBS    $4, R3
+	BGE     vector
+
+tosingle:
+	ADD     $4, R3
+	SUBS    $1, R3
+	BLT     end
+	PCALIGN $16
+
+single:
+	FMOVS.P 4(R1), F0
+	FMOVS.P 4(R2), F1
+	FMOVS.P 4(R4), F2
+	FMOVS.P 4(R5), F3
+	VFMUL_S4(1, 0, 0)
+	VFADD_S4(2, 0, 0)
+	VFCMLTZ_S4(0, 4)
+	VFMUL_S4(3, 0, 3)
+	VBIT    V4.B16, V3.B16, V0.B16
+	FMOVS.P F0, 4(R0)
+	SUBS    $1, R3
+	BGE     single
+
+end:
+	RET
+
+// func f32SumNormNEON(dst, a, r, scale, shift *float32, n int)
+TEXT ·f32SumNormNEON(SB), NOSPLIT, $0-48
+	MOVD    dst+0(FP), R0
+	MOVD    a+8(FP), R1
+	MOVD    r+16(FP), R2
+	MOVD    scale+24(FP), R4
+	MOVD    shift+32(FP), R5
+	MOVD    n+40(FP), R3
+	SUBS    $8, R3
+	BLT     tovector
+	PCALIGN $16
+
+main:
+	FLDPQ.P 32(R1), (F0, F4)
+	FLDPQ.P 32(R2), (F1, F5)
+	FLDPQ.P 32(R4), (F2, F6)
+	FLDPQ.P 32(R5), (F3, F7)
+	VFADD_S4(1, 0, 0)
+	VFADD_S4(5, 4, 4)
+	VFMUL_S4(2, 0, 0)
+	VFMUL_S4(6, 4, 4)
+	VFADD_S4(3, 0, 0)
+	VFADD_S4(7, 4, 4)
+	FSTPQ.P (F0, F4), 32(R0)
+	SUBS    $8, R3
+	BGE     main
+
+tovector:
+	ADD     $8, R3
+	SUBS    $4, R3
+	BLT     tosingle
+	PCALIGN $16
+
+vector:
+	FMOVQ.P 16(R1), F0
+	FMOVQ.P 16(R2), F1
+	FMOVQ.P 16(R4), F2
+	FMOVQ.P 16(R5), F3
+	VFADD_S4(1, 0, 0)
+	VFMUL_S4(2, 0, 0)
+	VFADD_S4(3, 0, 0)
+	FMOVQ.P F0, 16(R0)
+	SUBS    $4, R3
+	BGE     vector
+
+tosingle:
+	ADD     $4, R3
+	SUBS    $1, R3
+	BLT     end
+	PCALIGN $16
+
+single:
+	FMOVS.P 4(R1), F0
+	FMOVS.P 4(R2), F1
+	FMOVS.P 4(R4), F2
+	FMOVS.P 4(R5), F3
+	VFADD_S4(1, 0, 0)
+	VFMUL_S4(2, 0, 0)
+	VFADD_S4(3, 0, 0)
+	FMOVS.P F0, 4(R0)
+	SUBS    $1, R3
+	BGE     single
+
+end:
+	RET
+
+// func f32SumNormPReluNEON(dst, a, r, scale, shift, slope *float32, n int)
+TEXT ·f32SumNormPReluNEON(SB), NOSPLIT, $0-56
+	MOVD    dst+0(FP), R0
+	MOVD    a+8(FP), R1
+	MOVD    r+16(FP), R2
+	MOVD    scale+24(FP), R4
+	MOVD    shift+32(FP), R5
+	MOVD    slope+40(FP), R6
+	MOVD    n+48(FP), R3
+	SUBS    $8, R3
+	BLT     tovector
+	PCALIGN $16
+
+main:
+	FLDPQ.P 32(R1), (F0, F6)
+	FLDPQ.P 32(R2), (F1, F7)
+	FLDPQ.P 32(R4), (F2, F8)
+	FLDPQ.P 32(R5), (F3, F9)
+	FLDPQ.P 32(R6), (F4, F10)
+	VFADD_S4(1, 0, 0)
+	VFADD_S4(7, 6, 6)
+	VFMUL_S4(2, 0, 0)
+	VFMUL_S4(8, 6, 6)
+	VFADD_S4(3, 0, 0)
+	VFADD_S4(9, 6, 6)
+	VFCMLTZ_S4(0, 5)
+	VFCMLTZ_S4(6, 11)
+	VFMUL_S4(4, 0, 4)
+	VFMUL_S4(10, 6, 10)
+	VBIT    V5.B16, V4.B16, V0.B16
+	VBIT    V11.B16, V10.B16, V6.B16
+	FSTPQ.P (F0, F6), 32(R0)
+	SUBS    $8, R3
+	BGE     main
+
+tovector:
+	ADD     $8, R3
+	SUBS    $4, R3
+	BLT     tosingle
+	PCALIGN $16
+
+vector:
+	FMOVQ.P 16(R1), F0
+	FMOVQ.P 16(R2), F1
+	FMOVQ.P 16(R4), F2
+	FMOVQ.P 16(R5), F3
+	FMOVQ.P 16(R6), F4
+	VFADD_S4(1, 0, 0)
+	VFMUL_S4(2, 0, 0)
+	VFADD_S4(3, 0, 0)
+	VFCMLTZ_S4(0, 5)
+	VFMUL_S4(4, 0, 4)
+	VBIT    V5.B16, V4.B16, V0.B16
+	FMOVQ.P F0, 16(R0)
+	SUBS    $4, R3
+	BGE     vector
+
+tosingle:
+	ADD     $4, R3
+	SUBS    $1, R3
+	BLT     end
+	PCALIGN $16
+
+single:
+	FMOVS.P 4(R1), F0
+	FMOVS.P 4(R2), F1
+	FMOVS.P 4(R4), F2
+	FMOVS.P 4(R5), F3
+	FMOVS.P 4(R6), F4
+	VFADD_S4(1, 0, 0)
+	VFMUL_S4(2, 0, 0)
+	VFADD_S4(3, 0, 0)
+	VFCMLTZ_S4(0, 5)
+	VFMUL_S4(4, 0, 4)
+	VBIT    V5.B16, V4.B16, V0.B16
+	FMOVS.P F0, 4(R0)
+	SUBS    $1, R3
+	BGE     single
+
+end:
+	RET
+
+// func f32ZipNEON(dst, a, b *float32, n int)
+TEXT ·f32ZipNEON(SB), NOSPLIT, $0-32
+	MOVD    dst+0(FP), R0
+	MOVD    a+8(FP), R1
+	MOVD    b+16(FP), R2
+	MOVD    n+24(FP), R3
+	SUBS    $4, R3
+	BLT     tosingle
+	PCALIGN $16
+
+vector:
+	FMOVQ.P 16(R1), F0
+	FMOVQ.P 16(R2), F1
+	VZIP1   V1.S4, V0.S4, V2.S4
+	VZIP2   V1.S4, V0.S4, V3.S4
+	FSTPQ.P (F2, F3), 32(R0)
+	SUBS    $4, R3
+	BGE     vector
+
+tosingle:
+	ADD     $4, R3
+	SUBS    $1, R3
+	BLT     end
+	PCALIGN $16
+
+single:
+	FMOVS.P 4(R1), F0
+	FMOVS.P 4(R2), F1
+	FMOVS.P F0, 4(R0)
+	FMOVS.P F1, 4(R0)
+	SUBS    $1, R3
+	BGE     single
+
+end:
+	RET
+
 // func f32LerpNEON(dst, a, b *float32, t float32, n int)
 TEXT ·f32LerpNEON(SB), NOSPLIT, $0-40
 	MOVD    dst+0(FP), R0

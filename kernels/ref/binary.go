@@ -105,6 +105,29 @@ func F32Lerp(dst, a, b []float32, t float32) {
 	}
 }
 
+// F32Norm sets dst[i] = (a[i]+r[i])·scale[i] + shift[i], times slope[i] where
+// that is negative, every product and sum rounded. r and slope are nil where
+// they have no part.
+func F32Norm(dst, a, r, scale, shift, slope []float32) {
+	for i, v := range a {
+		if r != nil {
+			v += r[i]
+		}
+		v = float32(v*scale[i]) + shift[i]
+		if slope != nil {
+			v = prelu(v, slope[i])
+		}
+		dst[i] = v
+	}
+}
+
+// F32Zip sets dst[2·i] = a[i] and dst[2·i+1] = b[i].
+func F32Zip(dst, a, b []float32) {
+	for i, v := range a {
+		dst[2*i], dst[2*i+1] = v, b[i]
+	}
+}
+
 func prelu(x, slope float32) float32 {
 	if x < 0 {
 		return x * slope

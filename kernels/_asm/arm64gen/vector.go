@@ -46,10 +46,10 @@ func (e elementwise) emit(f *file) {
 	if e.result != "" {
 		f.op("MOVD dst+0(FP), R0")
 	}
-	src := 1
+	src := 0
 	for _, p := range e.parameters() {
 		if p.typ == "*float32" && p.name != "dst" {
-			f.op("MOVD %s, R%d", p.operand, src)
+			f.op("MOVD %s, %s", p.operand, source(src))
 			src++
 		}
 	}
@@ -68,6 +68,9 @@ func (e elementwise) emit(f *file) {
 	}
 	f.op("RET")
 }
+
+// source names the register that walks over source i; R3 counts.
+func source(i int) string { return fmt.Sprintf("R%d", []int{1, 2, 4, 5, 6}[i]) }
 
 // param is one parameter and its operand in the argument frame.
 type param struct{ name, typ, operand string }
@@ -167,7 +170,7 @@ func (e elementwise) loop(f *file, name string, n int, shared map[string]int) {
 	f.op("BLT %s", exit)
 	f.loop("%s", name)
 	for i, s := range e.srcs {
-		e.move(f, groups, s, fmt.Sprintf("R%d", 1+i), single, true)
+		e.move(f, groups, s, source(i), single, true)
 	}
 	for _, l := range e.code {
 		if comment, ok := strings.CutPrefix(l, "// "); ok {
@@ -265,6 +268,11 @@ func vectorFile(f *file) {
 		e.doc = fmt.Sprintf("%s computes\n\n\tfor i := range n {\n\t\tdst[i] = %s\n\t}", e.name, strings.ReplaceAll(b.expr, "b[i]", "b"))
 		e.emit(f)
 	}
+	for _, sum := range []bool{false, true} {
+		norm(f, sum, false)
+		norm(f, sum, true)
+	}
+	zip(f)
 	elementwise{
 		name: "f32LerpNEON", sig: "(dst, a, b *float32, t float32, n int)", size: 40,
 		doc:  "f32LerpNEON computes, the product rounded,\n\n\tfor i := range n {\n\t\tdst[i] = a[i] + (b[i]-a[i])*t\n\t}",
@@ -288,4 +296,58 @@ func vectorFile(f *file) {
 			"FMOVS F{m0}, ret+16(FP)",
 		},
 	}.emit(f)
+}
+
+// norm writes the scale and shift of channels, behind a sum or not and with a
+// PRelu or not.
+func norm(f *file, sum, prelu bool) {
+	name, pointers, formula := "Norm", "dst, a, ", "v := a[i]"
+	e := elementwise{srcs: []string{"a"}, size: 40, unroll: 2, result: "a"}
+	if sum {
+		name, pointers, formula = "Sum"+name, pointers+"r, ", formula+" + r[i]"
+		e.srcs, e.code, e.size = append(e.srcs, "r"), []string{"VFADD_S4({r}, {a}, {a})"}, e.size+8
+	}
+	pointers, formula = pointers+"scale, shift", formula+"\n\t\tv = v*scale[i] + shift[i]"
+	e.srcs = append(e.srcs, "scale", "shift")
+	e.code = append(e.code, "VFMUL_S4({scale}, {a}, {a})", "VFADD_S4({shift}, {a}, {a})")
+	if prelu {
+		name, pointers, formula = name+"PRelu", pointers+", slope", formula+"\n\t\tif v < 0 {\n\t\t\tv *= slope[i]\n\t\t}"
+		e.srcs, e.locals, e.size = append(e.srcs, "slope"), []string{"neg"}, e.size+8
+		e.code = append(e.code, "VFCMLTZ_S4({a}, {neg})", "VFMUL_S4({slope}, {a}, {slope})", "VBIT V{neg}.B16, V{slope}.B16, V{a}.B16")
+	}
+	e.name, e.sig = "f32"+name+"NEON", "("+pointers+" *float32, n int)"
+	e.doc = fmt.Sprintf("%s computes, every product and sum rounded,\n\n\tfor i := range n {\n\t\t%s\n\t\tdst[i] = v\n\t}", e.name, formula)
+	e.emit(f)
+}
+
+// zip writes the interleaving of two slices.
+func zip(f *file) {
+	f.text("f32ZipNEON", "(dst, a, b *float32, n int)", 32, "f32ZipNEON computes\n\n\tfor i := range n {\n\t\tdst[2*i], dst[2*i+1] = a[i], b[i]\n\t}")
+	f.op("MOVD dst+0(FP), R0")
+	f.op("MOVD a+8(FP), R1")
+	f.op("MOVD b+16(FP), R2")
+	f.op("MOVD n+24(FP), R3")
+	f.op("SUBS $4, R3")
+	f.op("BLT tosingle")
+	f.loop("vector")
+	f.op("FMOVQ.P 16(R1), F0")
+	f.op("FMOVQ.P 16(R2), F1")
+	f.op("VZIP1 V1.S4, V0.S4, V2.S4")
+	f.op("VZIP2 V1.S4, V0.S4, V3.S4")
+	f.op("FSTPQ.P (F2, F3), 32(R0)")
+	f.op("SUBS $4, R3")
+	f.op("BGE vector")
+	f.label("tosingle")
+	f.op("ADD $4, R3")
+	f.op("SUBS $1, R3")
+	f.op("BLT end")
+	f.loop("single")
+	f.op("FMOVS.P 4(R1), F0")
+	f.op("FMOVS.P 4(R2), F1")
+	f.op("FMOVS.P F0, 4(R0)")
+	f.op("FMOVS.P F1, 4(R0)")
+	f.op("SUBS $1, R3")
+	f.op("BGE single")
+	f.label("end")
+	f.op("RET")
 }
