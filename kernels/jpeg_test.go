@@ -48,28 +48,30 @@ func blocks(r *rand.Rand, n int) []int16 {
 
 func TestJPEGIDCT(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for _, s := range kernels.Available()[1:] {
-		t.Run(s.Name, func(t *testing.T) {
+	for _, s := range kernels.Available() {
+		for size, f := range map[int][2]func([]byte, int, []int16){
+			8: {s.JPEGIDCT, ref.JPEGIDCT}, 4: {s.JPEGIDCT4, ref.JPEGIDCT4}, 2: {s.JPEGIDCT2, ref.JPEGIDCT2}, 1: {s.JPEGIDCT1, ref.JPEGIDCT1},
+		} {
 			for n := range 40 {
 				for pad := range 3 {
-					stride := 8*n + 5*pad
+					stride := size*n + 5*pad
 					coef := blocks(r, n)
-					got := bytes.Repeat([]byte{77}, 8*stride+9)
+					got := bytes.Repeat([]byte{77}, size*stride+9)
 					want := bytes.Clone(got)
 					own := append([]int16(nil), coef...)
-					ref.JPEGIDCT(want, stride, own)
-					s.JPEGIDCT(got, stride, coef)
+					f[1](want, stride, own)
+					f[0](got, stride, coef)
 					if !bytes.Equal(got, want) {
-						t.Fatalf("%d blocks, stride %d: other samples", n, stride)
+						t.Fatalf("%s: %d blocks of %d, stride %d: other samples", s.Name, n, size, stride)
 					}
 					for _, v := range append(coef, own...) {
 						if v != 0 {
-							t.Fatalf("%d blocks: coefficients are left", n)
+							t.Fatalf("%s: %d blocks of %d: coefficients are left", s.Name, n, size)
 						}
 					}
 				}
 			}
-		})
+		}
 	}
 }
 
@@ -129,6 +131,12 @@ func BenchmarkJPEG(b *testing.B) {
 			for b.Loop() {
 				copy(coef, many)
 				s.JPEGIDCT(dst, 128, coef)
+			}
+		})
+		b.Run(fmt.Sprintf("idct4/blocks=16/rung=%s", s.Name), func(b *testing.B) {
+			for b.Loop() {
+				copy(coef, many)
+				s.JPEGIDCT4(dst, 128, coef)
 			}
 		})
 		y, out := noise(r, 640), make([]byte, 3*640)

@@ -102,6 +102,9 @@ type Set struct {
 	// The parts of JPEG decoding, with the same bits on every rung where
 	// coefficients are below 4096; see the functions of ref.
 	JPEGIDCT         func(dst []byte, stride int, coef []int16)
+	JPEGIDCT4        func(dst []byte, stride int, coef []int16)
+	JPEGIDCT2        func(dst []byte, stride int, coef []int16)
+	JPEGIDCT1        func(dst []byte, stride int, coef []int16)
 	JPEGUpsampleH2V1 func(dst, src []byte)
 	JPEGUpsampleH2V2 func(dst, near, far []byte)
 	JPEGToRGB        func(dst, y, cb, cr []byte)
@@ -163,6 +166,9 @@ func Ref() *Set {
 		F32Peak:   ref.F32Peak,
 
 		JPEGIDCT:         ref.JPEGIDCT,
+		JPEGIDCT4:        ref.JPEGIDCT4,
+		JPEGIDCT2:        ref.JPEGIDCT2,
+		JPEGIDCT1:        ref.JPEGIDCT1,
 		JPEGUpsampleH2V1: ref.JPEGUpsampleH2V1,
 		JPEGUpsampleH2V2: ref.JPEGUpsampleH2V2,
 		JPEGToRGB:        ref.JPEGToRGB,

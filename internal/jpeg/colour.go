@@ -14,7 +14,7 @@ func ToRGB(dst []byte, stride int, m *image.YCbCr) {
 		return
 	}
 	var c converter
-	c.start(rung(), m, false)
+	c.start(rung(), m, false, true)
 	c.upTo(dst, stride, true, 0)
 }
 
@@ -23,6 +23,7 @@ type converter struct {
 	set    *kernels.Set
 	m      *image.YCbCr
 	gray   bool
+	fancy  bool // chroma is upsampled with a filter
 	w, h   int
 	sx, sy int // luma samples for one of chroma
 	cw, ch int // chroma samples, without padding
@@ -32,8 +33,8 @@ type converter struct {
 }
 
 // start begins with m.
-func (c *converter) start(set *kernels.Set, m *image.YCbCr, gray bool) {
-	c.set, c.m, c.gray = set, m, gray
+func (c *converter) start(set *kernels.Set, m *image.YCbCr, gray, fancy bool) {
+	c.set, c.m, c.gray, c.fancy = set, m, gray, fancy
 	c.w, c.h, c.next = m.Rect.Dx(), m.Rect.Dy(), 0
 	c.sx, c.sy = 1, 1
 	switch m.SubsampleRatio {
@@ -91,8 +92,8 @@ func (c *converter) chroma(dst, plane []byte, y int) {
 	at := y / c.sy
 	near := plane[at*c.m.CStride:][:c.cw]
 	// libjpeg has no filter for 4:1:1 and 4:1:0, nor for very narrow pictures.
-	fancyX := c.sx == 2 && c.cw > 2
-	if c.sy == 1 || c.sx == 4 || c.sx == 2 && !fancyX {
+	fancyX := c.sx == 2 && c.cw > 2 && c.fancy
+	if c.sy == 1 || c.sx == 4 || c.sx == 2 && !fancyX || !c.fancy {
 		switch {
 		case c.sx == 1:
 			copy(dst, near)

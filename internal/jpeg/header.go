@@ -15,8 +15,9 @@ type Header struct {
 type component struct {
 	id, h, v, quant byte
 	dc, ac          byte // numbers of the Huffman tables
-	w, rows         int  // in samples, without padding
-	stride          int  // samples from one row to the next
+	size            int  // samples that a block becomes, along both sides
+	inverse         func(dst []byte, stride int, coef []int16)
+	stride          int // samples from one row to the next
 	pix             []byte
 	coef            [4]int // where, in blocks, the batch's rows of blocks start
 	pred            int32

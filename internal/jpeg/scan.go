@@ -157,7 +157,7 @@ func (d *Decoder) decode(m *image.YCbCr, scale int, rgb []byte, stride int) erro
 	across, down := d.mcus()
 	d.layout(m, scale, across, down)
 	if rgb != nil {
-		d.colour.start(d.set, m, d.head.Gray)
+		d.colour.start(d.set, m, d.head.Gray, scale > 1)
 	}
 	left, next := 0, 0
 	for y := range down {
@@ -185,7 +185,7 @@ func (d *Decoder) decode(m *image.YCbCr, scale int, rgb []byte, stride int) erro
 			left -= n
 		}
 		if rgb != nil {
-			d.colour.upTo(rgb, stride, y+1 == down, (y+1)*8*d.head.V)
+			d.colour.upTo(rgb, stride, y+1 == down, (y+1)*scale*d.head.V)
 		}
 	}
 	if !d.in.ended(d.parted[next-1]) {
@@ -207,7 +207,7 @@ func (d *Decoder) transform(x, y, n int) {
 		h, v := int(c.h), int(c.v)
 		for row := range v {
 			from := 64 * c.coef[row]
-			d.set.JPEGIDCT(c.pix[8*((y*v+row)*c.stride+x*h):], c.stride, d.coefs[from:from+64*n*h])
+			c.inverse(c.pix[c.size*((y*v+row)*c.stride+x*h):], c.stride, d.coefs[from:from+64*n*h])
 		}
 	}
 }
@@ -219,7 +219,22 @@ func (d *Decoder) layout(m *image.YCbCr, scale, across, down int) {
 	for i := range d.parts {
 		c := &d.parts[i]
 		h, v := int(c.h), int(c.v)
-		c.stride = 8 * h * across
+		// Rather than to upsample chroma, libjpeg (jdmaster.c) scales it less.
+		c.size = scale
+		for c.size < 8 && d.head.H*scale%(2*h*c.size) == 0 && d.head.V*scale%(2*v*c.size) == 0 {
+			c.size *= 2
+		}
+		switch c.size {
+		case 1:
+			c.inverse = d.set.JPEGIDCT1
+		case 2:
+			c.inverse = d.set.JPEGIDCT2
+		case 4:
+			c.inverse = d.set.JPEGIDCT4
+		default:
+			c.inverse = d.set.JPEGIDCT
+		}
+		c.stride = c.size * h * across
 		for row := range v {
 			c.coef[row] = blocks
 			for x := range h {
@@ -228,7 +243,7 @@ func (d *Decoder) layout(m *image.YCbCr, scale, across, down int) {
 			}
 			blocks += batch * h
 		}
-		size := c.stride * 8 * v * down
+		size := c.stride * c.size * v * down
 		plane := [3]*[]byte{&m.Y, &m.Cb, &m.Cr}[i]
 		if cap(*plane) < size {
 			*plane = make([]byte, size)
@@ -239,16 +254,17 @@ func (d *Decoder) layout(m *image.YCbCr, scale, across, down int) {
 	if len(d.coefs) < 64*blocks {
 		d.coefs = make([]int16, 64*blocks)
 	}
-	m.YStride, m.CStride = d.parts[0].stride, 0
 	w, h := d.head.Size(scale)
 	m.Rect = image.Rect(0, 0, w, h)
+	m.YStride, m.CStride = d.parts[0].stride, 0
 	if d.head.Gray {
 		m.Cb, m.Cr = m.Cb[:0], m.Cr[:0]
-		m.SubsampleRatio = image.YCbCrSubsampleRatio420
+		m.SubsampleRatio = image.YCbCrSubsampleRatio444
 		return
 	}
 	m.CStride = d.parts[1].stride
-	switch [2]int{d.head.H, d.head.V} {
+	chroma := d.parts[1].size
+	switch [2]int{d.head.H * scale / chroma, d.head.V * scale / chroma} {
 	case [2]int{1, 1}:
 		m.SubsampleRatio = image.YCbCrSubsampleRatio444
 	case [2]int{2, 1}:

@@ -10,7 +10,8 @@ import (
 
 // jpegs generates the kernels of JPEG decoding, for AVX2.
 func jpegs() {
-	jpegIDCT()
+	inverse("jpegIDCTAVX2", "JPEGIDCT", 8, (*registers).full)
+	inverse("jpegIDCT4AVX2", "JPEGIDCT4", 4, (*registers).half)
 	upsample("H2V1", false)
 	upsample("H2V2", true)
 	toRGB()
@@ -57,29 +58,38 @@ const (
 	idct3072 = 25172
 )
 
-func jpegIDCT() {
-	TEXT("jpegIDCTAVX2", NOSPLIT, "func(dst *byte, stride int, coef *int16, blocks int)")
+// inverse generates an inverse DCT that makes size samples along both sides of a
+// block.
+func inverse(name, truth string, size uint8, one func(r *registers, x []reg.VecPhysical, dst, stride reg.GPVirtual, spill Mem, two bool)) {
+	TEXT(name, NOSPLIT, "func(dst *byte, stride int, coef *int16, blocks int)")
 	Pragma("noescape")
-	Doc("jpegIDCTAVX2 is ref.JPEGIDCT of blocks > 0 blocks, two at once, one in each half of the",
+	Doc(name+" is ref."+truth+" of blocks > 0 blocks, two at once, one in each half of the",
 		"registers.")
 	dst, stride, coef, n := GP64(), GP64(), GP64(), GP64()
 	Load(Param("dst"), dst)
 	Load(Param("stride"), stride)
 	Load(Param("coef"), coef)
 	Load(Param("blocks"), n)
-	spill := AllocLocal(8 * 32)
+	var spill Mem
+	if size == 8 {
+		spill = AllocLocal(8 * 32)
+	}
+	pair := func(two bool) {
+		f := newRegisters()
+		one(f, f.take(coef, two), dst, stride, spill, two)
+	}
 	Label("pairs")
 	CMPQ(n, U8(2))
 	JLT(LabelRef("odd"))
-	idctPair(dst, stride, coef, spill, true)
+	pair(true)
 	ADDQ(U32(256), coef)
-	ADDQ(U8(16), dst)
+	ADDQ(U8(2*size), dst)
 	SUBQ(U8(2), n)
 	JMP(LabelRef("pairs"))
 	Label("odd")
 	TESTQ(n, n)
 	JZ(LabelRef("end"))
-	idctPair(dst, stride, coef, spill, false)
+	pair(false)
 	Label("end")
 	VZEROUPPER()
 	RET()
@@ -107,19 +117,17 @@ type both [2]reg.VecPhysical
 
 func (r *registers) both() both { return both{r.get(), r.get()} }
 
-// idctPair transforms two blocks, or one.
-func idctPair(dst, stride, coef reg.GPVirtual, spill Mem, two bool) {
-	name := map[bool]string{true: "two", false: "one"}[two]
-	f := newRegisters()
+// take loads the rows of two blocks, or of one, and sets them to zero.
+func (r *registers) take(coef reg.GPVirtual, two bool) []reg.VecPhysical {
 	x := make([]reg.VecPhysical, 8)
-	for r := range x {
-		x[r] = f.get()
-		VMOVDQU(Mem{Base: coef, Disp: 16 * r}, x[r].AsX())
+	for i := range x {
+		x[i] = r.get()
+		VMOVDQU(Mem{Base: coef, Disp: 16 * i}, x[i].AsX())
 		if two {
-			VINSERTI128(U8(1), Mem{Base: coef, Disp: 128 + 16*r}, x[r], x[r])
+			VINSERTI128(U8(1), Mem{Base: coef, Disp: 128 + 16*i}, x[i], x[i])
 		}
 	}
-	zero := f.get()
+	zero := r.get()
 	VPXOR(zero, zero, zero)
 	bytes := 128
 	if two {
@@ -128,22 +136,139 @@ func idctPair(dst, stride, coef reg.GPVirtual, spill Mem, two bool) {
 	for i := 0; i < bytes; i += 32 {
 		VMOVDQU(zero, Mem{Base: coef, Disp: i})
 	}
+	r.put(zero)
+	return x
+}
+
+// full transforms two blocks, or one.
+func (r *registers) full(x []reg.VecPhysical, dst, stride reg.GPVirtual, spill Mem, two bool) {
+	name := map[bool]string{true: "two", false: "one"}[two]
 	// Blocks of one colour are common.
-	VPAND(notFirst(), x[0], zero)
-	for _, r := range x[1:] {
-		VPOR(r, zero, zero)
+	any := r.get()
+	VPAND(notFirst(), x[0], any)
+	for _, row := range x[1:] {
+		VPOR(row, any, any)
 	}
-	VPTEST(zero, zero)
+	VPTEST(any, any)
+	r.put(any)
 	JNZ(LabelRef(name + "Full"))
 	flat(x[0], dst, stride, two)
 	JMP(LabelRef(name + "Done"))
 	Label(name + "Full")
-	f.put(zero)
-	f.idct(x, spill, 11)
-	f.transpose(x)
-	f.idct(x, spill, 18)
-	f.store(x, dst, stride, two)
+	r.idct(x, spill, 11)
+	r.transpose(x)
+	r.idct(x, spill, 18)
+	r.store(x, dst, stride, two)
 	Label(name + "Done")
+}
+
+// The constants of ref.JPEGIDCT4.
+const (
+	half0211 = 1730
+	half0509 = 4176
+	half0601 = 4926
+	half0899 = 7373
+	half1061 = 8697
+	half1451 = 11893
+	half2172 = 17799
+	half2562 = 20995
+)
+
+// half transforms two blocks, or one, to 4x4 samples each.
+func (r *registers) half(x []reg.VecPhysical, dst, stride reg.GPVirtual, _ Mem, two bool) {
+	r.put(x[4])
+	zero := r.get()
+	VPXOR(zero, zero, zero)
+	// line is a pass over one register of pairs: x0 << 16, (x2, x6), (x7, x5) and
+	// (x3, x1). The pairs are free after it.
+	line := func(first, sides, outer, inner reg.VecPhysical, shift uint8) [4]reg.VecPhysical {
+		e, o0, o1, t := r.get(), r.get(), r.get(), r.get()
+		VPSRAD(U8(2), first, first)
+		VPADDD(dwords(1<<(shift-1)), first, first)
+		VPMADDWD(wordPair(idct1847, -idct0765), sides, e)
+		VPMADDWD(wordPair(-half0211, half1451), outer, o1)
+		VPMADDWD(wordPair(-half2172, half1061), inner, t)
+		VPADDD(t, o1, o1)
+		VPMADDWD(wordPair(-half0509, -half0601), outer, o0)
+		VPMADDWD(wordPair(half0899, half2562), inner, t)
+		VPADDD(t, o0, o0)
+		VPSUBD(e, first, t)  // first - e
+		VPADDD(e, first, e)  // first + e
+		VPSUBD(o0, e, first) // 3
+		VPADDD(o0, e, e)     // 0
+		VPSUBD(o1, t, o0)    // 2
+		VPADDD(o1, t, t)     // 1
+		r.put(sides, outer, inner, o1)
+		out := [4]reg.VecPhysical{e, t, o0, first}
+		for _, v := range out {
+			VPSRAD(U8(shift), v, v)
+		}
+		return out
+	}
+	low := func(a, b reg.VecPhysical) reg.VecPhysical {
+		v := r.get()
+		VPUNPCKLWD(b, a, v)
+		return v
+	}
+	high := func(a, b reg.VecPhysical) reg.VecPhysical {
+		v := r.get()
+		VPUNPCKHWD(b, a, v)
+		return v
+	}
+	left := line(low(zero, x[0]), low(x[2], x[6]), low(x[7], x[5]), low(x[3], x[1]), 12)
+	first, sides, outer, inner := high(zero, x[0]), high(x[2], x[6]), high(x[7], x[5]), high(x[3], x[1])
+	for _, i := range []int{0, 1, 2, 3, 5, 6, 7} {
+		r.put(x[i])
+	}
+	right := line(first, sides, outer, inner, 12)
+	for i := range left {
+		VPACKSSDW(right[i], left[i], left[i])
+		r.put(right[i])
+	}
+	// Rows to columns, two in each register.
+	a0, a1 := low(left[0], left[2]), high(left[0], left[2])
+	b0, b1 := low(left[1], left[3]), high(left[1], left[3])
+	r.put(left[:]...)
+	c01, c23, c45, c67 := low(a0, b0), high(a0, b0), low(a1, b1), high(a1, b1)
+	r.put(a0, a1, b0, b1)
+	out := line(low(zero, c01), low(c23, c67), high(c67, c45), high(c23, c01), 19)
+	r.put(zero, c01, c23, c45, c67)
+	VPACKSSDW(out[1], out[0], out[0])
+	VPACKSSDW(out[3], out[2], out[2])
+	VPACKSSWB(out[2], out[0], out[0])
+	VPADDB(pattern(0x8080808080808080), out[0], out[0])
+	VPSHUFB(columnsToRows(), out[0], out[0])
+	p := GP64()
+	LEAQ(Mem{Base: dst, Index: stride, Scale: 2}, p)
+	v, w := out[0].AsX(), out[1].AsX()
+	if !two {
+		VMOVD(v, Mem{Base: dst})
+		VPEXTRD(U8(1), v, Mem{Base: dst, Index: stride, Scale: 1})
+		VPEXTRD(U8(2), v, Mem{Base: p})
+		VPEXTRD(U8(3), v, Mem{Base: p, Index: stride, Scale: 1})
+		return
+	}
+	VEXTRACTI128(U8(1), out[0], w)
+	VPUNPCKHDQ(w, v, out[2].AsX())
+	VPUNPCKLDQ(w, v, v)
+	VMOVQ(v, Mem{Base: dst})
+	VMOVHPS(v, Mem{Base: dst, Index: stride, Scale: 1})
+	VMOVQ(out[2].AsX(), Mem{Base: p})
+	VMOVHPS(out[2].AsX(), Mem{Base: p, Index: stride, Scale: 1})
+}
+
+// columnsToRows returns the shuffle that turns 4x4 bytes.
+func columnsToRows() Mem {
+	const name = "columnsToRows"
+	if m, ok := consts[name]; ok {
+		return m
+	}
+	m := GLOBL(name, RODATA|NOPTR)
+	for i := range 32 {
+		DATA(i, U8(i%4*4+i/4%4))
+	}
+	consts[name] = m
+	return m
 }
 
 // notFirst returns a mask of all words of a half but the first.

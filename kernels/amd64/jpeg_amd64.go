@@ -5,13 +5,19 @@ package amd64
 import "github.com/edgecam/edgecam/kernels/ref"
 
 // JPEGIDCT transforms blocks of coefficients to samples, side by side.
-func JPEGIDCT(dst []byte, stride int, coef []int16) {
+func JPEGIDCT(dst []byte, stride int, coef []int16) { inverse(jpegIDCTAVX2, dst, stride, coef, 8) }
+
+// JPEGIDCT4 transforms blocks of coefficients to 4x4 samples, side by side.
+func JPEGIDCT4(dst []byte, stride int, coef []int16) { inverse(jpegIDCT4AVX2, dst, stride, coef, 4) }
+
+// inverse applies a kernel that makes size samples along both sides of a block.
+func inverse(kernel func(dst *byte, stride int, coef *int16, blocks int), dst []byte, stride int, coef []int16, size int) {
 	const most = 1 << 10 // blocks of one call, some 20 µs
 	for len(coef) >= 64 {
 		n := min(len(coef)/64, most)
-		_ = dst[7*stride+8*n-1]
-		jpegIDCTAVX2(&dst[0], stride, &coef[0], n)
-		dst, coef = dst[8*n:], coef[64*n:]
+		_ = dst[(size-1)*stride+size*n-1]
+		kernel(&dst[0], stride, &coef[0], n)
+		dst, coef = dst[size*n:], coef[64*n:]
 	}
 }
 

@@ -802,6 +802,331 @@ DATA pattern0002000000020000<>+16(SB)/8, $0x0002000000020000
 DATA pattern0002000000020000<>+24(SB)/8, $0x0002000000020000
 GLOBL pattern0002000000020000<>(SB), RODATA|NOPTR, $32
 
+// func jpegIDCT4AVX2(dst *byte, stride int, coef *int16, blocks int)
+// Requires: AVX, AVX2
+TEXT ·jpegIDCT4AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ stride+8(FP), CX
+	MOVQ coef+16(FP), DX
+	MOVQ blocks+24(FP), BX
+
+pairs:
+	CMPQ         BX, $0x02
+	JLT          odd
+	VMOVDQU      (DX), X0
+	VINSERTI128  $0x01, 128(DX), Y0, Y0
+	VMOVDQU      16(DX), X1
+	VINSERTI128  $0x01, 144(DX), Y1, Y1
+	VMOVDQU      32(DX), X2
+	VINSERTI128  $0x01, 160(DX), Y2, Y2
+	VMOVDQU      48(DX), X3
+	VINSERTI128  $0x01, 176(DX), Y3, Y3
+	VMOVDQU      64(DX), X4
+	VINSERTI128  $0x01, 192(DX), Y4, Y4
+	VMOVDQU      80(DX), X5
+	VINSERTI128  $0x01, 208(DX), Y5, Y5
+	VMOVDQU      96(DX), X6
+	VINSERTI128  $0x01, 224(DX), Y6, Y6
+	VMOVDQU      112(DX), X7
+	VINSERTI128  $0x01, 240(DX), Y7, Y7
+	VPXOR        Y8, Y8, Y8
+	VMOVDQU      Y8, (DX)
+	VMOVDQU      Y8, 32(DX)
+	VMOVDQU      Y8, 64(DX)
+	VMOVDQU      Y8, 96(DX)
+	VMOVDQU      Y8, 128(DX)
+	VMOVDQU      Y8, 160(DX)
+	VMOVDQU      Y8, 192(DX)
+	VMOVDQU      Y8, 224(DX)
+	VPXOR        Y4, Y4, Y4
+	VPUNPCKLWD   Y0, Y4, Y8
+	VPUNPCKLWD   Y6, Y2, Y9
+	VPUNPCKLWD   Y5, Y7, Y10
+	VPUNPCKLWD   Y1, Y3, Y11
+	VPSRAD       $0x02, Y8, Y8
+	VPADDD       pattern0000080000000800<>+0(SB), Y8, Y8
+	VPMADDWD     patterne7823b21e7823b21<>+0(SB), Y9, Y12
+	VPMADDWD     pattern2e75f93e2e75f93e<>+0(SB), Y10, Y14
+	VPMADDWD     pattern21f9ba7921f9ba79<>+0(SB), Y11, Y15
+	VPADDD       Y15, Y14, Y14
+	VPMADDWD     patternecc2efb0ecc2efb0<>+0(SB), Y10, Y13
+	VPMADDWD     pattern52031ccd52031ccd<>+0(SB), Y11, Y15
+	VPADDD       Y15, Y13, Y13
+	VPSUBD       Y12, Y8, Y15
+	VPADDD       Y12, Y8, Y12
+	VPSUBD       Y13, Y12, Y8
+	VPADDD       Y13, Y12, Y12
+	VPSUBD       Y14, Y15, Y13
+	VPADDD       Y14, Y15, Y15
+	VPSRAD       $0x0c, Y12, Y12
+	VPSRAD       $0x0c, Y15, Y15
+	VPSRAD       $0x0c, Y13, Y13
+	VPSRAD       $0x0c, Y8, Y8
+	VPUNPCKHWD   Y0, Y4, Y14
+	VPUNPCKHWD   Y6, Y2, Y11
+	VPUNPCKHWD   Y5, Y7, Y10
+	VPUNPCKHWD   Y1, Y3, Y9
+	VPSRAD       $0x02, Y14, Y14
+	VPADDD       pattern0000080000000800<>+0(SB), Y14, Y14
+	VPMADDWD     patterne7823b21e7823b21<>+0(SB), Y11, Y7
+	VPMADDWD     pattern2e75f93e2e75f93e<>+0(SB), Y10, Y5
+	VPMADDWD     pattern21f9ba7921f9ba79<>+0(SB), Y9, Y3
+	VPADDD       Y3, Y5, Y5
+	VPMADDWD     patternecc2efb0ecc2efb0<>+0(SB), Y10, Y6
+	VPMADDWD     pattern52031ccd52031ccd<>+0(SB), Y9, Y3
+	VPADDD       Y3, Y6, Y6
+	VPSUBD       Y7, Y14, Y3
+	VPADDD       Y7, Y14, Y7
+	VPSUBD       Y6, Y7, Y14
+	VPADDD       Y6, Y7, Y7
+	VPSUBD       Y5, Y3, Y6
+	VPADDD       Y5, Y3, Y3
+	VPSRAD       $0x0c, Y7, Y7
+	VPSRAD       $0x0c, Y3, Y3
+	VPSRAD       $0x0c, Y6, Y6
+	VPSRAD       $0x0c, Y14, Y14
+	VPACKSSDW    Y7, Y12, Y12
+	VPACKSSDW    Y3, Y15, Y15
+	VPACKSSDW    Y6, Y13, Y13
+	VPACKSSDW    Y14, Y8, Y8
+	VPUNPCKLWD   Y13, Y12, Y14
+	VPUNPCKHWD   Y13, Y12, Y6
+	VPUNPCKLWD   Y8, Y15, Y3
+	VPUNPCKHWD   Y8, Y15, Y7
+	VPUNPCKLWD   Y3, Y14, Y8
+	VPUNPCKHWD   Y3, Y14, Y13
+	VPUNPCKLWD   Y7, Y6, Y15
+	VPUNPCKHWD   Y7, Y6, Y12
+	VPUNPCKLWD   Y8, Y4, Y7
+	VPUNPCKLWD   Y12, Y13, Y3
+	VPUNPCKHWD   Y15, Y12, Y6
+	VPUNPCKHWD   Y8, Y13, Y14
+	VPSRAD       $0x02, Y7, Y7
+	VPADDD       pattern0004000000040000<>+0(SB), Y7, Y7
+	VPMADDWD     patterne7823b21e7823b21<>+0(SB), Y3, Y5
+	VPMADDWD     pattern2e75f93e2e75f93e<>+0(SB), Y6, Y10
+	VPMADDWD     pattern21f9ba7921f9ba79<>+0(SB), Y14, Y11
+	VPADDD       Y11, Y10, Y10
+	VPMADDWD     patternecc2efb0ecc2efb0<>+0(SB), Y6, Y9
+	VPMADDWD     pattern52031ccd52031ccd<>+0(SB), Y14, Y11
+	VPADDD       Y11, Y9, Y9
+	VPSUBD       Y5, Y7, Y11
+	VPADDD       Y5, Y7, Y5
+	VPSUBD       Y9, Y5, Y7
+	VPADDD       Y9, Y5, Y5
+	VPSUBD       Y10, Y11, Y9
+	VPADDD       Y10, Y11, Y11
+	VPSRAD       $0x13, Y5, Y5
+	VPSRAD       $0x13, Y11, Y11
+	VPSRAD       $0x13, Y9, Y9
+	VPSRAD       $0x13, Y7, Y7
+	VPACKSSDW    Y11, Y5, Y5
+	VPACKSSDW    Y7, Y9, Y9
+	VPACKSSWB    Y9, Y5, Y5
+	VPADDB       pattern8080808080808080<>+0(SB), Y5, Y5
+	VPSHUFB      columnsToRows<>+0(SB), Y5, Y5
+	LEAQ         (AX)(CX*2), SI
+	VEXTRACTI128 $0x01, Y5, X11
+	VPUNPCKHDQ   X11, X5, X9
+	VPUNPCKLDQ   X11, X5, X5
+	VMOVQ        X5, (AX)
+	VMOVHPS      X5, (AX)(CX*1)
+	VMOVQ        X9, (SI)
+	VMOVHPS      X9, (SI)(CX*1)
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x08, AX
+	SUBQ         $0x02, BX
+	JMP          pairs
+
+odd:
+	TESTQ      BX, BX
+	JZ         end
+	VMOVDQU    (DX), X0
+	VMOVDQU    16(DX), X1
+	VMOVDQU    32(DX), X2
+	VMOVDQU    48(DX), X3
+	VMOVDQU    64(DX), X4
+	VMOVDQU    80(DX), X5
+	VMOVDQU    96(DX), X6
+	VMOVDQU    112(DX), X7
+	VPXOR      Y8, Y8, Y8
+	VMOVDQU    Y8, (DX)
+	VMOVDQU    Y8, 32(DX)
+	VMOVDQU    Y8, 64(DX)
+	VMOVDQU    Y8, 96(DX)
+	VPXOR      Y4, Y4, Y4
+	VPUNPCKLWD Y0, Y4, Y8
+	VPUNPCKLWD Y6, Y2, Y9
+	VPUNPCKLWD Y5, Y7, Y10
+	VPUNPCKLWD Y1, Y3, Y11
+	VPSRAD     $0x02, Y8, Y8
+	VPADDD     pattern0000080000000800<>+0(SB), Y8, Y8
+	VPMADDWD   patterne7823b21e7823b21<>+0(SB), Y9, Y12
+	VPMADDWD   pattern2e75f93e2e75f93e<>+0(SB), Y10, Y14
+	VPMADDWD   pattern21f9ba7921f9ba79<>+0(SB), Y11, Y15
+	VPADDD     Y15, Y14, Y14
+	VPMADDWD   patternecc2efb0ecc2efb0<>+0(SB), Y10, Y13
+	VPMADDWD   pattern52031ccd52031ccd<>+0(SB), Y11, Y15
+	VPADDD     Y15, Y13, Y13
+	VPSUBD     Y12, Y8, Y15
+	VPADDD     Y12, Y8, Y12
+	VPSUBD     Y13, Y12, Y8
+	VPADDD     Y13, Y12, Y12
+	VPSUBD     Y14, Y15, Y13
+	VPADDD     Y14, Y15, Y15
+	VPSRAD     $0x0c, Y12, Y12
+	VPSRAD     $0x0c, Y15, Y15
+	VPSRAD     $0x0c, Y13, Y13
+	VPSRAD     $0x0c, Y8, Y8
+	VPUNPCKHWD Y0, Y4, Y14
+	VPUNPCKHWD Y6, Y2, Y11
+	VPUNPCKHWD Y5, Y7, Y10
+	VPUNPCKHWD Y1, Y3, Y9
+	VPSRAD     $0x02, Y14, Y14
+	VPADDD     pattern0000080000000800<>+0(SB), Y14, Y14
+	VPMADDWD   patterne7823b21e7823b21<>+0(SB), Y11, Y7
+	VPMADDWD   pattern2e75f93e2e75f93e<>+0(SB), Y10, Y5
+	VPMADDWD   pattern21f9ba7921f9ba79<>+0(SB), Y9, Y3
+	VPADDD     Y3, Y5, Y5
+	VPMADDWD   patternecc2efb0ecc2efb0<>+0(SB), Y10, Y6
+	VPMADDWD   pattern52031ccd52031ccd<>+0(SB), Y9, Y3
+	VPADDD     Y3, Y6, Y6
+	VPSUBD     Y7, Y14, Y3
+	VPADDD     Y7, Y14, Y7
+	VPSUBD     Y6, Y7, Y14
+	VPADDD     Y6, Y7, Y7
+	VPSUBD     Y5, Y3, Y6
+	VPADDD     Y5, Y3, Y3
+	VPSRAD     $0x0c, Y7, Y7
+	VPSRAD     $0x0c, Y3, Y3
+	VPSRAD     $0x0c, Y6, Y6
+	VPSRAD     $0x0c, Y14, Y14
+	VPACKSSDW  Y7, Y12, Y12
+	VPACKSSDW  Y3, Y15, Y15
+	VPACKSSDW  Y6, Y13, Y13
+	VPACKSSDW  Y14, Y8, Y8
+	VPUNPCKLWD Y13, Y12, Y14
+	VPUNPCKHWD Y13, Y12, Y6
+	VPUNPCKLWD Y8, Y15, Y3
+	VPUNPCKHWD Y8, Y15, Y7
+	VPUNPCKLWD Y3, Y14, Y8
+	VPUNPCKHWD Y3, Y14, Y13
+	VPUNPCKLWD Y7, Y6, Y15
+	VPUNPCKHWD Y7, Y6, Y12
+	VPUNPCKLWD Y8, Y4, Y7
+	VPUNPCKLWD Y12, Y13, Y3
+	VPUNPCKHWD Y15, Y12, Y6
+	VPUNPCKHWD Y8, Y13, Y14
+	VPSRAD     $0x02, Y7, Y7
+	VPADDD     pattern0004000000040000<>+0(SB), Y7, Y7
+	VPMADDWD   patterne7823b21e7823b21<>+0(SB), Y3, Y5
+	VPMADDWD   pattern2e75f93e2e75f93e<>+0(SB), Y6, Y10
+	VPMADDWD   pattern21f9ba7921f9ba79<>+0(SB), Y14, Y11
+	VPADDD     Y11, Y10, Y10
+	VPMADDWD   patternecc2efb0ecc2efb0<>+0(SB), Y6, Y9
+	VPMADDWD   pattern52031ccd52031ccd<>+0(SB), Y14, Y11
+	VPADDD     Y11, Y9, Y9
+	VPSUBD     Y5, Y7, Y11
+	VPADDD     Y5, Y7, Y5
+	VPSUBD     Y9, Y5, Y7
+	VPADDD     Y9, Y5, Y5
+	VPSUBD     Y10, Y11, Y9
+	VPADDD     Y10, Y11, Y11
+	VPSRAD     $0x13, Y5, Y5
+	VPSRAD     $0x13, Y11, Y11
+	VPSRAD     $0x13, Y9, Y9
+	VPSRAD     $0x13, Y7, Y7
+	VPACKSSDW  Y11, Y5, Y5
+	VPACKSSDW  Y7, Y9, Y9
+	VPACKSSWB  Y9, Y5, Y5
+	VPADDB     pattern8080808080808080<>+0(SB), Y5, Y5
+	VPSHUFB    columnsToRows<>+0(SB), Y5, Y5
+	LEAQ       (AX)(CX*2), DX
+	VMOVD      X5, (AX)
+	VPEXTRD    $0x01, X5, (AX)(CX*1)
+	VPEXTRD    $0x02, X5, (DX)
+	VPEXTRD    $0x03, X5, (DX)(CX*1)
+
+end:
+	VZEROUPPER
+	RET
+
+DATA pattern0000080000000800<>+0(SB)/8, $0x0000080000000800
+DATA pattern0000080000000800<>+8(SB)/8, $0x0000080000000800
+DATA pattern0000080000000800<>+16(SB)/8, $0x0000080000000800
+DATA pattern0000080000000800<>+24(SB)/8, $0x0000080000000800
+GLOBL pattern0000080000000800<>(SB), RODATA|NOPTR, $32
+
+DATA patterne7823b21e7823b21<>+0(SB)/8, $0xe7823b21e7823b21
+DATA patterne7823b21e7823b21<>+8(SB)/8, $0xe7823b21e7823b21
+DATA patterne7823b21e7823b21<>+16(SB)/8, $0xe7823b21e7823b21
+DATA patterne7823b21e7823b21<>+24(SB)/8, $0xe7823b21e7823b21
+GLOBL patterne7823b21e7823b21<>(SB), RODATA|NOPTR, $32
+
+DATA pattern2e75f93e2e75f93e<>+0(SB)/8, $0x2e75f93e2e75f93e
+DATA pattern2e75f93e2e75f93e<>+8(SB)/8, $0x2e75f93e2e75f93e
+DATA pattern2e75f93e2e75f93e<>+16(SB)/8, $0x2e75f93e2e75f93e
+DATA pattern2e75f93e2e75f93e<>+24(SB)/8, $0x2e75f93e2e75f93e
+GLOBL pattern2e75f93e2e75f93e<>(SB), RODATA|NOPTR, $32
+
+DATA pattern21f9ba7921f9ba79<>+0(SB)/8, $0x21f9ba7921f9ba79
+DATA pattern21f9ba7921f9ba79<>+8(SB)/8, $0x21f9ba7921f9ba79
+DATA pattern21f9ba7921f9ba79<>+16(SB)/8, $0x21f9ba7921f9ba79
+DATA pattern21f9ba7921f9ba79<>+24(SB)/8, $0x21f9ba7921f9ba79
+GLOBL pattern21f9ba7921f9ba79<>(SB), RODATA|NOPTR, $32
+
+DATA patternecc2efb0ecc2efb0<>+0(SB)/8, $0xecc2efb0ecc2efb0
+DATA patternecc2efb0ecc2efb0<>+8(SB)/8, $0xecc2efb0ecc2efb0
+DATA patternecc2efb0ecc2efb0<>+16(SB)/8, $0xecc2efb0ecc2efb0
+DATA patternecc2efb0ecc2efb0<>+24(SB)/8, $0xecc2efb0ecc2efb0
+GLOBL patternecc2efb0ecc2efb0<>(SB), RODATA|NOPTR, $32
+
+DATA pattern52031ccd52031ccd<>+0(SB)/8, $0x52031ccd52031ccd
+DATA pattern52031ccd52031ccd<>+8(SB)/8, $0x52031ccd52031ccd
+DATA pattern52031ccd52031ccd<>+16(SB)/8, $0x52031ccd52031ccd
+DATA pattern52031ccd52031ccd<>+24(SB)/8, $0x52031ccd52031ccd
+GLOBL pattern52031ccd52031ccd<>(SB), RODATA|NOPTR, $32
+
+DATA pattern0004000000040000<>+0(SB)/8, $0x0004000000040000
+DATA pattern0004000000040000<>+8(SB)/8, $0x0004000000040000
+DATA pattern0004000000040000<>+16(SB)/8, $0x0004000000040000
+DATA pattern0004000000040000<>+24(SB)/8, $0x0004000000040000
+GLOBL pattern0004000000040000<>(SB), RODATA|NOPTR, $32
+
+DATA columnsToRows<>+0(SB)/1, $0x00
+DATA columnsToRows<>+1(SB)/1, $0x04
+DATA columnsToRows<>+2(SB)/1, $0x08
+DATA columnsToRows<>+3(SB)/1, $0x0c
+DATA columnsToRows<>+4(SB)/1, $0x01
+DATA columnsToRows<>+5(SB)/1, $0x05
+DATA columnsToRows<>+6(SB)/1, $0x09
+DATA columnsToRows<>+7(SB)/1, $0x0d
+DATA columnsToRows<>+8(SB)/1, $0x02
+DATA columnsToRows<>+9(SB)/1, $0x06
+DATA columnsToRows<>+10(SB)/1, $0x0a
+DATA columnsToRows<>+11(SB)/1, $0x0e
+DATA columnsToRows<>+12(SB)/1, $0x03
+DATA columnsToRows<>+13(SB)/1, $0x07
+DATA columnsToRows<>+14(SB)/1, $0x0b
+DATA columnsToRows<>+15(SB)/1, $0x0f
+DATA columnsToRows<>+16(SB)/1, $0x00
+DATA columnsToRows<>+17(SB)/1, $0x04
+DATA columnsToRows<>+18(SB)/1, $0x08
+DATA columnsToRows<>+19(SB)/1, $0x0c
+DATA columnsToRows<>+20(SB)/1, $0x01
+DATA columnsToRows<>+21(SB)/1, $0x05
+DATA columnsToRows<>+22(SB)/1, $0x09
+DATA columnsToRows<>+23(SB)/1, $0x0d
+DATA columnsToRows<>+24(SB)/1, $0x02
+DATA columnsToRows<>+25(SB)/1, $0x06
+DATA columnsToRows<>+26(SB)/1, $0x0a
+DATA columnsToRows<>+27(SB)/1, $0x0e
+DATA columnsToRows<>+28(SB)/1, $0x03
+DATA columnsToRows<>+29(SB)/1, $0x07
+DATA columnsToRows<>+30(SB)/1, $0x0b
+DATA columnsToRows<>+31(SB)/1, $0x0f
+GLOBL columnsToRows<>(SB), RODATA|NOPTR, $32
+
 // func jpegUpsampleH2V1AVX2(dst *byte, src *byte, blocks int)
 // Requires: AVX, AVX2
 TEXT ·jpegUpsampleH2V1AVX2(SB), NOSPLIT, $0-24

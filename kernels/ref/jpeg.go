@@ -41,19 +41,19 @@ func idct(b *[64]int16, dst []byte, stride int) {
 	for y := range 8 {
 		row := dst[y*stride:][:8]
 		for x, s := range idctPass([8]int16(work[8*y:]), 18) {
-			row[x] = byte(min(max(int32(s)+128, 0), 255))
+			row[x] = sample(int32(s))
 		}
 	}
 }
 
 // idctPass transforms a line and drops shift bits.
 func idctPass(v [8]int16, shift uint) [8]int16 {
-	half := int32(1) << (shift - 1)
+	round := int32(1) << (shift - 1)
 	z2, z3 := int32(v[2]), int32(v[6])
 	e2 := z2*idct0541 + z3*(idct0541-idct1847)
 	e3 := z2*(idct0541+idct0765) + z3*idct0541
-	e0 := int32(v[0]+v[4])<<13 + half
-	e1 := int32(v[0]-v[4])<<13 + half
+	e0 := int32(v[0]+v[4])<<13 + round
+	e1 := int32(v[0]-v[4])<<13 + round
 	even := [4]int32{e0 + e3, e1 + e2, e1 - e2, e0 - e3}
 
 	a, b := int32(v[7]+v[3]), int32(v[5]+v[1])
@@ -73,6 +73,100 @@ func idctPass(v [8]int16, shift uint) [8]int16 {
 	}
 	return out
 }
+
+// The constants of libjpeg's jidctred.c, with 13 fractional bits.
+const (
+	half0211 = 1730  // 0.211164243
+	half0509 = 4176  // 0.509795579
+	half0601 = 4926  // 0.601344887
+	half0899 = 7373  // 0.899976223
+	half1061 = 8697  // 1.061594337
+	half1451 = 11893 // 1.451774981
+	half2172 = 17799 // 2.172734803
+	half2562 = 20995 // 2.562915447
+
+	quarter0720 = 5906  // 0.720959822
+	quarter0850 = 6967  // 0.850430095
+	quarter1272 = 10426 // 1.272758580
+	quarter3624 = 29692 // 3.624509785
+)
+
+// JPEGIDCT4 is JPEGIDCT at half the size: block i fills columns 4i to 4i+3 of
+// four rows, as libjpeg's jpeg_idct_4x4.
+func JPEGIDCT4(dst []byte, stride int, coef []int16) {
+	for ; len(coef) >= 64; coef = coef[64:] {
+		b := (*[64]int16)(coef)
+		var work [32]int16
+		for x := range 8 {
+			if x == 4 { // does not count
+				continue
+			}
+			v := half([8]int16{b[x], b[8+x], b[16+x], b[24+x], 0, b[40+x], b[48+x], b[56+x]}, 12)
+			for y, s := range v {
+				work[8*y+x] = s
+			}
+		}
+		for y := range 4 {
+			row := dst[y*stride:][:4]
+			for x, s := range half([8]int16(work[8*y:]), 19) {
+				row[x] = sample(int32(s))
+			}
+		}
+		clear(b[:])
+		dst = dst[min(4, len(dst)):]
+	}
+}
+
+// half transforms a line to one of half the length and drops shift bits.
+func half(v [8]int16, shift uint) [4]int16 {
+	v1, v3, v5, v7 := int32(v[1]), int32(v[3]), int32(v[5]), int32(v[7])
+	e := int32(v[2])*idct1847 - int32(v[6])*idct0765
+	o1 := v7*-half0211 + v5*half1451 - v3*half2172 + v1*half1061
+	o0 := v7*-half0509 - v5*half0601 + v3*half0899 + v1*half2562
+	first := int32(v[0])<<14 + 1<<(shift-1)
+	return [4]int16{
+		narrow((first + e + o0) >> shift), narrow((first - e + o1) >> shift),
+		narrow((first - e - o1) >> shift), narrow((first + e - o0) >> shift),
+	}
+}
+
+// JPEGIDCT2 is JPEGIDCT at a quarter of the size: block i fills columns 2i and
+// 2i+1 of two rows, as libjpeg's jpeg_idct_2x2.
+func JPEGIDCT2(dst []byte, stride int, coef []int16) {
+	for ; len(coef) >= 64; coef = coef[64:] {
+		b := (*[64]int16)(coef)
+		var up, down [8]int16
+		for _, x := range [...]int{0, 1, 3, 5, 7} {
+			up[x], down[x] = quarter(b[x], b[8+x], b[24+x], b[40+x], b[56+x], 13)
+		}
+		for y, v := range [2][8]int16{up, down} {
+			left, right := quarter(v[0], v[1], v[3], v[5], v[7], 20)
+			row := dst[y*stride:][:2]
+			row[0], row[1] = sample(int32(left)), sample(int32(right))
+		}
+		clear(b[:])
+		dst = dst[min(2, len(dst)):]
+	}
+}
+
+// quarter transforms a line to two and drops shift bits.
+func quarter(v0, v1, v3, v5, v7 int16, shift uint) (int16, int16) {
+	odd := int32(v7)*-quarter0720 + int32(v5)*quarter0850 - int32(v3)*quarter1272 + int32(v1)*quarter3624
+	even := int32(v0)<<15 + 1<<(shift-1)
+	return narrow((even + odd) >> shift), narrow((even - odd) >> shift)
+}
+
+// JPEGIDCT1 is JPEGIDCT at an eighth of the size: sample i is the mean of block i.
+func JPEGIDCT1(dst []byte, _ int, coef []int16) {
+	for ; len(coef) >= 64; coef = coef[64:] {
+		dst[0] = sample((int32(coef[0]) + 4) >> 3)
+		clear(coef[:64])
+		dst = dst[1:]
+	}
+}
+
+// sample makes a byte of a number around 0.
+func sample(v int32) byte { return byte(min(max(v+128, 0), 255)) }
 
 // narrow limits v to 16 bits.
 func narrow(v int32) int16 { return int16(min(max(v, -1<<15), 1<<15-1)) }
