@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -93,6 +94,10 @@ func (o Options) Open(uri string) (Source, error) {
 		return nil, fmt.Errorf("camera: %s: %w: neither a file nor a folder", t.name, ErrUnsupported)
 	case strings.ContainsAny(uri, "*?["):
 		return openGlob(uri)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w; if it is not meant as a file: cameras are written 0, /dev/video0 or csi:0, streams http://... or rtsp://..., the scene test:",
+			pathError(t.name, err))
 	}
 	return nil, pathError(t.name, err)
 }

@@ -131,6 +131,7 @@ func TestOpenErrors(t *testing.T) {
 	}{
 		{"", ErrNotFound, ""},
 		{filepath.Join(dir, "missing.jpg"), ErrNotFound, "missing.jpg"},
+		{"tets:", ErrNotFound, "the scene test:"},
 		{filepath.Join(dir, "*.gif"), ErrNotFound, "*.gif"},
 		{filepath.Join(dir, "[.gif"), ErrNotFound, "pattern"},
 		{empty, ErrNotFound, "no image"},

@@ -67,6 +67,9 @@ func (c *counter) Write(b []byte) (int, error) {
 //	EDGECAM_SOAK=100000 go test ./sdk -run TestSoak -v -timeout 1h
 func TestSoak(t *testing.T) {
 	uri, rows := "test:?size=160x120&rate=1000", []int{1000, 2500, 5000}
+	if testing.Short() {
+		rows = []int{200, 500, 1000} // the race detector is slow
+	}
 	if text := os.Getenv("EDGECAM_SOAK"); text != "" {
 		var n int
 		if _, err := fmt.Sscan(text, &n); err != nil || n < 1000 {
