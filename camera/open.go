@@ -96,7 +96,7 @@ func (o Options) Open(uri string) (Source, error) {
 		return openGlob(uri)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w; if it is not meant as a file: cameras are written 0, /dev/video0 or csi:0, streams http://... or rtsp://..., the scene test:",
+		return nil, fmt.Errorf("%w; if it is not meant as a file: cameras are written 0, /dev/video0 or csi:0, streams http://... or rtsp://..., and test: is a rendered scene",
 			pathError(t.name, err))
 	}
 	return nil, pathError(t.name, err)

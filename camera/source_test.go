@@ -131,7 +131,7 @@ func TestOpenErrors(t *testing.T) {
 	}{
 		{"", ErrNotFound, ""},
 		{filepath.Join(dir, "missing.jpg"), ErrNotFound, "missing.jpg"},
-		{"tets:", ErrNotFound, "the scene test:"},
+		{"tets:", ErrNotFound, "test: is a rendered scene"},
 		{filepath.Join(dir, "*.gif"), ErrNotFound, "*.gif"},
 		{filepath.Join(dir, "[.gif"), ErrNotFound, "pattern"},
 		{empty, ErrNotFound, "no image"},
