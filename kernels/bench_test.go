@@ -22,29 +22,33 @@ func ones(n int) []float32 {
 	return f[:n]
 }
 
-// gemmArgs returns a full tile of a rung with K elements for each of taps.
-func gemmArgs(s *kernels.Set, k, taps int) *ref.GemmF32 {
+// gemmArgs returns m rows of a panel of a rung, with k elements for each of taps.
+func gemmArgs(s *kernels.Set, m, k, taps int) *ref.GemmF32 {
 	w := ones((k*taps + 1) * s.F32NR)
-	a := ones(s.F32MR * k)
-	offsets := make([]int32, s.F32MR*taps)
+	a := ones(m * k)
+	offsets := make([]int32, m*taps)
 	for i := range offsets {
 		offsets[i] = int32(i / taps * k * 4)
 	}
 	inf := float32(math.Inf(1))
 	return &ref.GemmF32{
-		A: ptr(a), Zero: ptr(a), Offsets: &offsets[0], W: ptr(w), C: ptr(ones(s.F32MR * s.F32NR)),
+		A: ptr(a), Zero: ptr(a), Offsets: &offsets[0], W: ptr(w), C: ptr(ones(m * s.F32NR)),
 		AStride: 4 * k, CStride: 4 * s.F32NR,
-		M: s.F32MR, N: s.F32NR, K: k, Taps: taps, Min: -inf, Max: inf,
+		M: m, N: s.F32NR, K: k, Taps: taps, Min: -inf, Max: inf,
 	}
 }
 
+// BenchmarkF32Gemm is one full tile: rows, columns and depth of which no part
+// is left over.
 func BenchmarkF32Gemm(b *testing.B) {
 	for _, k := range []int{24, 64, 256} {
 		for _, s := range kernels.Available() {
 			b.Run(fmt.Sprintf("rung=%s/k=%d", s.Name, k), func(b *testing.B) {
-				a := gemmArgs(s, k, 1)
+				a := gemmArgs(s, s.F32MR, k, 1)
+				call := new(ref.GemmF32)
 				for b.Loop() {
-					s.F32Gemm(a)
+					*call = *a
+					s.F32Gemm(call)
 				}
 				flops(b, 2*s.F32MR*s.F32NR*k)
 			})
@@ -52,23 +56,51 @@ func BenchmarkF32Gemm(b *testing.B) {
 	}
 }
 
-// BenchmarkF32GemmColumns is a product of 48 rows and some columns, packed as
-// the operators pack it.
-func BenchmarkF32GemmColumns(b *testing.B) {
-	const m, k = 48, 64
-	for _, n := range []int{1, 2, 4, 12, 20, 24, 85} {
+// BenchmarkF32GemmRows is a panel of a number of rows: how kernels of fewer rows
+// compare with the full tile.
+func BenchmarkF32GemmRows(b *testing.B) {
+	const k = 128
+	for _, m := range []int{1, 2, 3, 4, 5, 6, 7, 8, 49} {
 		for _, s := range kernels.Available() {
-			b.Run(fmt.Sprintf("rung=%s/n=%d", s.Name, n), func(b *testing.B) {
-				a := gemmArgs(s, k, 1)
+			b.Run(fmt.Sprintf("rung=%s/m=%d", s.Name, m), func(b *testing.B) {
+				a := gemmArgs(s, m, k, 1)
+				call := new(ref.GemmF32)
+				for b.Loop() {
+					*call = *a
+					s.F32Gemm(call)
+				}
+				flops(b, 2*m*s.F32NR*k)
+			})
+		}
+	}
+}
+
+// products are rows, columns and depth of products in small networks.
+var products = [][3]int{
+	{12544, 16, 32}, {3136, 24, 96}, {3136, 64, 64}, {784, 32, 192}, {484, 96, 336}, {196, 64, 384}, {196, 384, 64},
+	{49, 160, 960}, {49, 1280, 320}, {1, 1000, 1280}, {48, 1, 64}, {48, 4, 64}, {48, 12, 64}, {48, 20, 64}, {48, 85, 64},
+}
+
+// BenchmarkF32GemmProduct is a whole product, panel by panel, with rows in runs
+// as the operators cut them.
+func BenchmarkF32GemmProduct(b *testing.B) {
+	for _, p := range products {
+		m, n, k := p[0], p[1], p[2]
+		for _, s := range kernels.Available() {
+			b.Run(fmt.Sprintf("rung=%s/m=%d/n=%d/k=%d", s.Name, m, n, k), func(b *testing.B) {
+				run := max(1<<18/(n*k)/s.F32MR, 1) * s.F32MR
+				a := gemmArgs(s, 1, k, 1)
+				call := new(ref.GemmF32)
 				data, c := ones(m*k), ones(m*n)
 				panels := ones((n + s.F32NR - 1) / s.F32NR * (k + 1) * s.F32NR)
 				a.CStride = 4 * n
 				for b.Loop() {
-					for j := 0; j < n; j += s.F32NR {
-						a.N, a.W = min(s.F32NR, n-j), ptr(panels[j*(k+1):])
-						for i := 0; i < m; i += s.F32MR {
-							a.M, a.A, a.C = min(s.F32MR, m-i), ptr(data[i*k:]), ptr(c[i*n+j:])
-							s.F32Gemm(a)
+					for i := 0; i < m; i += run {
+						for j := 0; j < n; j += s.F32NR {
+							*call = *a
+							call.M, call.A, call.C = min(run, m-i), ptr(data[i*k:]), ptr(c[i*n+j:])
+							call.N, call.W = min(s.F32NR, n-j), ptr(panels[j*(k+1):])
+							s.F32Gemm(call)
 						}
 					}
 				}
@@ -82,9 +114,11 @@ func BenchmarkF32Igemm(b *testing.B) {
 	for _, k := range []int{3, 24, 64} {
 		for _, s := range kernels.Available() {
 			b.Run(fmt.Sprintf("rung=%s/k=%d/taps=9", s.Name, k), func(b *testing.B) {
-				a := gemmArgs(s, k, 9)
+				a := gemmArgs(s, s.F32MR, k, 9)
+				call := new(ref.GemmF32)
 				for b.Loop() {
-					s.F32Igemm(a)
+					*call = *a
+					s.F32Igemm(call)
 				}
 				flops(b, 2*s.F32MR*s.F32NR*k*9)
 			})
@@ -99,30 +133,33 @@ func flops(b *testing.B, perCall int) {
 
 func BenchmarkF32Dwconv(b *testing.B) {
 	for _, c := range []int{16, 24, 96, 192} {
-		for _, taps := range []int{9, 25} {
-			for _, s := range kernels.Available() {
-				b.Run(fmt.Sprintf("rung=%s/c=%d/taps=%d", s.Name, c, taps), func(b *testing.B) {
-					a := dwconvArgs(c, taps)
-					for b.Loop() {
-						s.F32Dwconv(a)
-					}
-					flops(b, 2*a.Pixels*c*taps)
-				})
+		for _, side := range []int{3, 5} {
+			for _, stride := range []int{1, 2} {
+				for _, s := range kernels.Available() {
+					b.Run(fmt.Sprintf("rung=%s/c=%d/taps=%d/stride=%d", s.Name, c, side*side, stride), func(b *testing.B) {
+						a := dwconvArgs(c, side, stride)
+						call := new(ref.DwconvF32)
+						for b.Loop() {
+							*call = *a
+							s.F32Dwconv(call)
+						}
+						flops(b, 2*a.Pixels*c*side*side)
+					})
+				}
 			}
 		}
 	}
 }
 
-// dwconvArgs returns a row of 20 pixels of a square window with stride 1.
-func dwconvArgs(c, taps int) *ref.DwconvF32 {
+// dwconvArgs returns a row of 20 pixels of a square window.
+func dwconvArgs(c, side, stride int) *ref.DwconvF32 {
 	const pixels = 20
-	side := int(math.Sqrt(float64(taps)))
-	width := pixels + side - 1
+	taps, width := side*side, (pixels-1)*stride+side
 	in, w := ones(side*width*c), ones(ref.PackedDwconvF32Len(taps, c))
 	var offsets []int32
 	for p := range pixels {
 		for t := range taps {
-			offsets = append(offsets, int32(4*c*(t/side*width+p+t%side)))
+			offsets = append(offsets, int32(4*c*(t/side*width+p*stride+t%side)))
 		}
 	}
 	inf := float32(math.Inf(1))
@@ -132,49 +169,24 @@ func dwconvArgs(c, taps int) *ref.DwconvF32 {
 	}
 }
 
-func BenchmarkF32Unary(b *testing.B) {
-	const n = 4096
-	for _, op := range []struct {
-		name string
-		slot kernels.Unary
-	}{{"Clamp", kernels.Clamp}, {"Sigmoid", kernels.Sigmoid}, {"Tanh", kernels.Tanh}, {"Exp", kernels.Exp}} {
+func BenchmarkF32Pool(b *testing.B) {
+	for _, side := range []int{2, 3} {
 		for _, s := range kernels.Available() {
-			b.Run(fmt.Sprintf("rung=%s/op=%s/n=%d", s.Name, op.name, n), func(b *testing.B) {
-				src, dst := ones(n), make([]float32, n)
-				b.SetBytes(8 * n)
-				for b.Loop() {
-					s.F32Unary[op.slot](dst, src, 0, 6)
-				}
-			})
+			for name, f := range map[string]func(*ref.PoolF32){"Max": s.F32MaxPool, "Avg": s.F32AvgPool} {
+				b.Run(fmt.Sprintf("rung=%s/op=%s/c=96/taps=%d", s.Name, name, side*side), func(b *testing.B) {
+					d := dwconvArgs(96, side, 2)
+					a := &ref.PoolF32{
+						In: d.In, Offsets: d.Offsets, Scale: &ones(d.Pixels)[0], Out: d.Out, OutStride: d.OutStride,
+						Pixels: d.Pixels, Taps: d.Taps, C: d.C,
+					}
+					call := new(ref.PoolF32)
+					for b.Loop() {
+						*call = *a
+						f(call)
+					}
+					elements(b, a.Pixels*a.Taps*a.C)
+				})
+			}
 		}
-	}
-}
-
-func BenchmarkF32Binary(b *testing.B) {
-	const n = 4096
-	for _, s := range kernels.Available() {
-		b.Run(fmt.Sprintf("rung=%s/op=Add/n=%d", s.Name, n), func(b *testing.B) {
-			x, y, dst := ones(n), ones(n), make([]float32, n)
-			b.SetBytes(12 * n)
-			for b.Loop() {
-				s.F32Binary[kernels.Add](dst, x, y)
-			}
-		})
-	}
-}
-
-func BenchmarkF32MaxPool(b *testing.B) {
-	for _, s := range kernels.Available() {
-		b.Run(fmt.Sprintf("rung=%s/c=96/taps=9", s.Name), func(b *testing.B) {
-			d := dwconvArgs(96, 9)
-			a := &ref.PoolF32{
-				In: d.In, Offsets: d.Offsets, Out: d.Out, OutStride: d.OutStride,
-				Pixels: d.Pixels, Taps: d.Taps, C: d.C,
-			}
-			b.SetBytes(int64(4 * a.Pixels * a.Taps * a.C))
-			for b.Loop() {
-				s.F32MaxPool(a)
-			}
-		})
 	}
 }
