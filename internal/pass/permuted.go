@@ -89,6 +89,7 @@ func (l *lowerer) shuffledInput(n *graph.Node, c *op.ConvNHWC, x *lowered, in []
 		return nil, nil
 	}
 	in[1], in[2] = l.shuffledWeights(in[1], 0, at), l.shuffledWeights(in[2], 0, at)
+	c.Scale = shuffledScale(c.Scale, at)
 	return at, nil
 }
 
@@ -131,14 +132,28 @@ func (l *lowerer) shuffleEnds(v *graph.Value, conv bool) bool {
 	return false
 }
 
-// shuffleSlopes puts the slopes of an activation in the order of the memory.
-func shuffleSlopes(a *op.Act, at []int) {
-	if a.Slope == nil {
-		return
+// shuffledScale puts the factors of a convolution's outputs in the order of the
+// memory.
+func shuffledScale(scale []float64, at []int) []float64 {
+	if scale == nil {
+		return nil
 	}
-	s := make([]float32, len(at))
+	s := make([]float64, len(at))
 	for c, m := range at {
-		s[m] = a.Slope[c]
+		s[m] = scale[c]
 	}
-	a.Slope = s
+	return s
+}
+
+// shuffledList returns numbers by channel in the order of the memory; nil
+// stays nil.
+func shuffledList[T any](list []T, at []int) []T {
+	if list == nil {
+		return nil
+	}
+	s := make([]T, len(at))
+	for c, m := range at {
+		s[m] = list[c]
+	}
+	return s
 }

@@ -35,7 +35,12 @@ func TestShuffledChannels(t *testing.T) {
 			return group(b, first(b, x, 2), 1, 5)
 		}},
 		{name: "through a depthwise convolution", want: "move Conv+b Conv+b+PRelu Conv+b move", build: func(b *optest.Net, x *graph.Value) *graph.Value {
-			return group(b, act(b, group(b, first(b, x, 3), c, c)), 1, 5)
+			return group(b, act(b, norm(b, group(b, first(b, x, 3), c, c), c)), 1, 5)
+		}},
+		{name: "through a normalised depthwise convolution", want: "move Conv+b Conv+b Conv+b move", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+			y := group(b, first(b, x, 3), c, c)
+			y = b.Node("Mul", nil, y, b.Weights(c, 1, 1))
+			return group(b, y, 1, 5)
 		}},
 		{name: "through poolings", want: "move Conv+b Pool Conv+b Pool Conv+b move", build: func(b *optest.Net, x *graph.Value) *graph.Value {
 			return group(b, pool(b, group(b, pool(b, first(b, x, 4)), c, c)), 1, 5)
