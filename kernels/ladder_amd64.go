@@ -6,6 +6,7 @@ import (
 	"github.com/klauspost/cpuid/v2"
 
 	"github.com/edgecam/edgecam/kernels/amd64"
+	"github.com/edgecam/edgecam/kernels/ref"
 )
 
 // machine returns the rungs above ref that this CPU can run, each made from
@@ -28,6 +29,8 @@ func avx2(s *Set) {
 	s.Name = "avx2"
 	s.F32Gemm, s.F32Igemm = amd64.F32Gemm, amd64.F32Igemm
 	s.F32MR, s.F32NR = amd64.F32MR, amd64.F32NR
+	s.F32WinogradIn = [NumWinograd]func(*ref.WinogradInF32){Winograd2: amd64.F32WinogradIn2, Winograd4: amd64.F32WinogradIn4}
+	s.F32WinogradOut = [NumWinograd]func(*ref.WinogradOutF32){Winograd2: amd64.F32WinogradOut2, Winograd4: amd64.F32WinogradOut4}
 	s.F32Dwconv = amd64.F32Dwconv
 	s.F32MaxPool, s.F32AvgPool = amd64.F32MaxPool, amd64.F32AvgPool
 	s.F32Unary = [NumUnary]func(dst, src []float32, p, q float32){
@@ -66,6 +69,8 @@ func avx512(s *Set) {
 	s.Name = "avx512"
 	s.F32Gemm, s.F32Igemm = amd64.F32GemmAVX512, amd64.F32IgemmAVX512
 	s.F32MR, s.F32NR = amd64.F32MRAVX512, amd64.F32NRAVX512
+	s.F32WinogradIn = [NumWinograd]func(*ref.WinogradInF32){Winograd2: amd64.F32WinogradIn2AVX512, Winograd4: amd64.F32WinogradIn4AVX512}
+	s.F32WinogradOut = [NumWinograd]func(*ref.WinogradOutF32){Winograd2: amd64.F32WinogradOut2AVX512, Winograd4: amd64.F32WinogradOut4AVX512}
 	s.F32Dwconv = amd64.F32DwconvAVX512
 	s.F32MaxPool, s.F32AvgPool = amd64.F32MaxPoolAVX512, amd64.F32AvgPoolAVX512
 	s.F32Unary = [NumUnary]func(dst, src []float32, p, q float32){

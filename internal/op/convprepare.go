@@ -50,6 +50,9 @@ func (c *ConvNHWC) Prepare(env *Env) ([]Step, error) {
 	case c.Planar || s.fewChannels():
 		return prepareGemm(env, s, gemmRows), nil
 	}
+	if kind, ok := s.winograd(env.Kernels); ok {
+		return prepareWinograd(env, s, kind), nil
+	}
 	return prepareGemm(env, s, gemmIndirect), nil
 }
 

@@ -13,9 +13,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// argsFile declares the argument structs. Field offsets are computed from it,
+// argsFiles declare the argument structs. Field offsets are computed from them,
 // so that the assembly cannot disagree with the Go code it was made from.
-const argsFile = "../ref/args.go"
+var argsFiles = []string{"../ref/args.go", "../ref/winogradargs.go"}
 
 // args is a pointer to an argument struct, in a register.
 type args struct {
@@ -53,15 +53,19 @@ func textAttr(attr attr.Attribute, name, stub, typ string, doc ...string) args {
 	return a
 }
 
-// argsType type-checks argsFile and returns one of its structs.
+// argsType type-checks argsFiles and returns one of their structs.
 func argsType(name string) types.Type {
 	fset := token.NewFileSet()
-	f, err := parser.ParseFile(fset, argsFile, nil, 0)
-	if err != nil {
-		panic(err)
+	var files []*ast.File
+	for _, name := range argsFiles {
+		f, err := parser.ParseFile(fset, name, nil, 0)
+		if err != nil {
+			panic(err)
+		}
+		files = append(files, f)
 	}
 	conf := types.Config{Importer: importer.Default()}
-	pkg, err := conf.Check("ref", fset, []*ast.File{f}, nil)
+	pkg, err := conf.Check("ref", fset, files, nil)
 	if err != nil {
 		panic(err)
 	}

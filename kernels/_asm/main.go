@@ -12,6 +12,7 @@ import (
 )
 
 var files = map[string]func(){
+	"winograd":   winograds,
 	"gemm":       gemms,
 	"window":     windows,
 	"unary":      unaries,

@@ -9,6 +9,7 @@ package amd64
 
 //go:generate sh -c "cd ../_asm && go run . -kernels=gemm -isa=avx2 -pkg amd64 -out ../amd64/f32_gemm_avx2_amd64.s -stubs ../amd64/f32_gemm_avx2_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=window -isa=avx2 -pkg amd64 -out ../amd64/f32_window_avx2_amd64.s -stubs ../amd64/f32_window_avx2_amd64.go"
+//go:generate sh -c "cd ../_asm && go run . -kernels=winograd -isa=avx2 -pkg amd64 -out ../amd64/f32_winograd_avx2_amd64.s -stubs ../amd64/f32_winograd_avx2_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=unary -isa=avx2 -pkg amd64 -out ../amd64/f32_unary_avx2_amd64.s -stubs ../amd64/f32_unary_avx2_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=binary -isa=avx2 -pkg amd64 -out ../amd64/f32_binary_avx2_amd64.s -stubs ../amd64/f32_binary_avx2_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=reduce -isa=avx2 -pkg amd64 -out ../amd64/f32_reduce_avx2_amd64.s -stubs ../amd64/f32_reduce_avx2_amd64.go"
@@ -17,6 +18,7 @@ package amd64
 //go:generate sh -c "cd ../_asm && go run . -kernels=preprocess -isa=avx2 -pkg amd64 -out ../amd64/u8_preprocess_avx2_amd64.s -stubs ../amd64/u8_preprocess_avx2_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=gemm -isa=avx512 -pkg amd64 -out ../amd64/f32_gemm_avx512_amd64.s -stubs ../amd64/f32_gemm_avx512_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=window -isa=avx512 -pkg amd64 -out ../amd64/f32_window_avx512_amd64.s -stubs ../amd64/f32_window_avx512_amd64.go"
+//go:generate sh -c "cd ../_asm && go run . -kernels=winograd -isa=avx512 -pkg amd64 -out ../amd64/f32_winograd_avx512_amd64.s -stubs ../amd64/f32_winograd_avx512_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=unary -isa=avx512 -pkg amd64 -out ../amd64/f32_unary_avx512_amd64.s -stubs ../amd64/f32_unary_avx512_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=binary -isa=avx512 -pkg amd64 -out ../amd64/f32_binary_avx512_amd64.s -stubs ../amd64/f32_binary_avx512_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=reduce -isa=avx512 -pkg amd64 -out ../amd64/f32_reduce_avx512_amd64.s -stubs ../amd64/f32_reduce_avx512_amd64.go"

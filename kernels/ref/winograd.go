@@ -146,6 +146,13 @@ func winogradOut6(x0, x1, x2, x3, x4, x5 float32) (_, _, _, _ float32) {
 	return x0 + ps + qs, pd + qd, float32(.5*ps) + 2*qs, x5 + float32(.5*pd) + 2*qd
 }
 
+// WinogradOnes4 and WinogradOnes2 are solutions x of Aᵀ·x = 1: a bias of b is
+// the same as b·x·xᵀ added to the products.
+var (
+	WinogradOnes4 = [6]float32{1: (1 + winogradQ) / 3, 2: (1 - winogradQ) / 3, 3: (1 + winogradP) / 6, 4: (1 - winogradP) / 6}
+	WinogradOnes2 = [4]float32{1: 1}
+)
+
 // WinogradWeights4 is G·g·Gᵀ of one 3x3 kernel g for 4x4 outputs: the 36
 // factors of V, rounded once.
 func WinogradWeights4(g *[9]float32) (u [36]float32) {

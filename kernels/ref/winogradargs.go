@@ -3,8 +3,8 @@ package ref
 import "unsafe"
 
 // WinogradWork is the bytes of working memory that the Winograd kernels need:
-// 36 vectors of at most 64 bytes and 36 addresses.
-const WinogradWork = 36*64 + 36*8
+// 36 vectors of at most 64 bytes and 36 addresses, in whole cache lines.
+const WinogradWork = 36*64 + 5*64
 
 // WinogradInF32 holds the arguments of the input transform of some tiles of a
 // Winograd convolution: for each tile of n x n pixels d and each channel,
