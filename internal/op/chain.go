@@ -122,12 +122,20 @@ type chainLink struct {
 	scalar func(dst, a []float32, b float32) // nil where the operand must be a vector
 	arg    int
 	swap   bool
+	norm   *normLink // several links in one kernel
+}
+
+// normLink is a sum, a scale, a shift and a PRelu by vectors, as behind a
+// normalisation. sum and slope are -1 where they are left out.
+type normLink struct {
+	kernel                   func(dst, a, r, scale, shift, slope []float32)
+	sum, scale, shift, slope int
 }
 
 // prepareChain returns the step of a chain over float32 tensors. shifts align
 // axis 0 of the inputs with an axis of the output; nil aligns the last axes.
 func prepareChain(env *Env, name string, out *tensor.Tensor, links []Link, in []*tensor.Tensor, shifts []int) []Step {
-	n := out.Elems()
+	n, cost := out.Elems(), out.Elems()*len(links)
 	if n == 0 {
 		return []Step{}
 	}
@@ -140,17 +148,21 @@ func prepareChain(env *Env, name string, out *tensor.Tensor, links []Link, in []
 		c.in = append(c.in, newSource(t, out.Shape, shift))
 	}
 	c.vector[0] = true
-	for _, l := range links {
-		c.links = append(c.links, c.link(env, l))
+	for len(links) > 0 {
+		if norm, used := c.norm(env, links); used > 0 {
+			c.links, links = append(c.links, chainLink{norm: norm}), links[used:]
+			continue
+		}
+		c.links, links = append(c.links, c.link(env, links[0])), links[1:]
 	}
 	c.chunk = n
 	for i := range c.in {
-		if s := &c.in[i]; len(links) > 1 || !c.out.slices() || !s.runs() || c.vector[i] && !s.slices() {
+		if s := &c.in[i]; len(c.links) > 1 || !c.out.slices() || !s.runs() || c.vector[i] && !s.slices() {
 			c.chunk = flatChunk
 		}
 	}
 	c.buf = env.Scratch((len(in) + 1) * 2 * flatChunk * 4)
-	return []Step{{Kernel: name, Tiles: c.tiling.tiles(), Cost: n * len(links), Run: c.tile}}
+	return []Step{{Kernel: name, Tiles: c.tiling.tiles(), Cost: cost, Run: c.tile}}
 }
 
 func (c *chainRun) link(env *Env, l Link) chainLink {
@@ -166,6 +178,36 @@ func (c *chainRun) link(env *Env, l Link) chainLink {
 		c.vector[l.Arg] = true
 	}
 	return link
+}
+
+// norm returns the first links as one, and how many they are; 0 where they are
+// not of that kind, or an operand is one number over long runs, which the
+// kernels of single links take as such.
+func (c *chainRun) norm(env *Env, links []Link) (n *normLink, used int) {
+	n = &normLink{kernel: env.Kernels.F32Norm, sum: -1, slope: -1}
+	take := func(kind BinaryKind) int {
+		if used == len(links) || links[used].Unary != nil || links[used].Kind != kind || links[used].Swap && kind == PRelu {
+			return -1
+		}
+		arg := links[used].Arg
+		if s := &c.in[arg]; s.runs() && !s.slices() && !s.constant() {
+			return -1
+		}
+		used++
+		return arg
+	}
+	n.sum = take(Add)
+	if n.scale = take(Mul); n.scale < 0 {
+		return nil, 0
+	}
+	if n.shift = take(Add); n.shift < 0 {
+		return nil, 0
+	}
+	n.slope = take(PRelu)
+	for _, l := range links[:used] {
+		c.vector[l.Arg] = true
+	}
+	return n, used
 }
 
 // buffer returns the scratch memory of an operand; the one behind the last is
@@ -204,6 +246,8 @@ func (c *chainRun) run(buf []float32, e, n int) {
 	for i := range c.links {
 		l, s := &c.links[i], &c.in[c.links[i].arg]
 		switch {
+		case l.norm != nil:
+			c.normalise(l.norm, buf, dst, t, e)
 		case l.unary != nil:
 			l.unary(dst, t, l.p, l.q)
 		case l.scalar != nil && s.runs() && !s.slices():
@@ -218,6 +262,18 @@ func (c *chainRun) run(buf []float32, e, n int) {
 	if !direct {
 		c.out.scatter(dst, e)
 	}
+}
+
+// normalise applies several links to t, the elements from e on.
+func (c *chainRun) normalise(m *normLink, buf, dst, t []float32, e int) {
+	var r, slope []float32
+	if m.sum >= 0 {
+		r = c.operand(buf, m.sum, e, len(t))
+	}
+	if m.slope >= 0 {
+		slope = c.operand(buf, m.slope, e, len(t))
+	}
+	m.kernel(dst, t, r, c.operand(buf, m.scale, e, len(t)), c.operand(buf, m.shift, e, len(t)), slope)
 }
 
 // operand returns elements of an input, where they lie or gathered.

@@ -53,8 +53,8 @@ func preparedCases() (cases []struct {
 	shapes := [][2][]int{
 		{{3, 5, 7}, {3, 5, 7}}, {{3, 5, 7}, {7}}, {{3, 5, 7}, {5, 1}}, {{3, 5, 7}, {}}, {{3, 5, 7}, {3, 1, 7}},
 		{{2, 40, 30, 16}, {2, 1, 1, 16}}, {{1, 40000}, {1, 1}}, {{0, 5}, {1, 5}}, {{1}, {1}}, {{6, 1}, {6, 1}},
-		{{4, 700, 2}, {700, 2}}, {{4, 700, 2}, {4, 1, 2}}, {{3, 500, 5}, {3, 500, 1}}, {{2, 3, 1300}, {2, 1, 1300}}, {{2, 3, 130}, {2, 3, 1}},
-		{{2, 3, 5, 2, 6}, {3, 1, 2, 1}}, {{2, 600, 3}, {2, 600, 3}}, {{5000, 3}, {3}}, {{2100, 1}, {1}}, {{3, 1, 7, 1}, {1, 9, 1, 31}}, // both broadcast, which PRelu does not allow
+		{{4, 150, 2}, {150, 2}}, {{4, 150, 2}, {4, 1, 2}}, {{3, 80, 5}, {3, 80, 1}}, {{2, 3, 1300}, {2, 1, 1300}}, {{2, 3, 130}, {2, 3, 1}},
+		{{2, 3, 5, 2, 6}, {3, 1, 2, 1}}, {{2, 200, 3}, {2, 200, 3}}, {{400, 3}, {3}}, {{2100, 1}, {1}}, {{3, 1, 7, 1}, {1, 9, 1, 31}}, // both broadcast, which PRelu does not allow
 	}
 	for k := op.Add; k <= op.Fmod; k++ {
 		for _, s := range shapes {
@@ -126,6 +126,16 @@ func preparedCases() (cases []struct {
 		}
 		add(1, &op.Reduce{Kind: k, Axes: []int{1}}, wave(-4.5, 2, 3, 700))
 	}
+	for _, c := range []int{1, 2, 3, 7, 8, 48} {
+		for _, by := range []float64{.4, 1, 1.7, 2, 5} {
+			r := &op.ResizeNHWC{Linear: true}
+			r.Y0, r.Y1, r.TY = neighbours(9, int(9*by))
+			r.X0, r.X1, r.TX = neighbours(13, int(13*by))
+			add(1, r, wave(0, 2, 9, 13, c))
+			near := &op.ResizeNHWC{Y0: r.Y0, Y1: r.Y0, TY: make([]float32, len(r.TY)), X0: r.X0, X1: r.X0, TX: make([]float32, len(r.TX))}
+			add(1, near, wave(0, 2, 9, 13, c))
+		}
+	}
 	for _, axis := range []int{0, 1, 2} {
 		n := []int{3, 5, 700}[axis]
 		scale := wave(-4.5, n)
@@ -135,6 +145,17 @@ func preparedCases() (cases []struct {
 	add(1, &op.QuantizeLinear{To: tensor.Uint8}, wave(0, 40000), f32(scalar, .05))
 	add(1, &op.DequantizeLinear{Axis: 2, Block: 3}, wave8(3, 5, 7), wave(-4.5, 3, 5, 3))
 	return cases
+}
+
+// neighbours are the positions and weights of a linear interpolation of n
+// elements to m, centres on centres.
+func neighbours(n, m int) (i0, i1 []int, t []float32) {
+	for o := range m {
+		x := min(max((float64(o)+.5)*float64(n)/float64(m)-.5, 0), float64(n-1))
+		i := int(x)
+		i0, i1, t = append(i0, i), append(i1, min(i+1, n-1)), append(t, float32(x-float64(i)))
+	}
+	return i0, i1, t
 }
 
 // TestElementwisePrepared compares the steps with Eval on every rung, dense

@@ -11,6 +11,7 @@ import (
 	"github.com/edgecam/edgecam/internal/graph"
 	"github.com/edgecam/edgecam/internal/op"
 	"github.com/edgecam/edgecam/internal/tensor"
+	"github.com/edgecam/edgecam/kernels"
 )
 
 // counted returns a tensor whose bytes differ from their neighbours.
@@ -87,7 +88,7 @@ func checkPrepared(t rapid.TB, o graph.Op, outs int, in ...*tensor.Tensor) []*te
 			continue
 		}
 		const guard = 0xa5
-		env := &op.Env{In: slices.Clone(in), Const: make([]bool, len(in)), Threads: 2}
+		env := &op.Env{In: slices.Clone(in), Const: make([]bool, len(in)), Kernels: kernels.Best(), Threads: 2}
 		for i := range in {
 			env.Const[i] = i > 0
 		}
@@ -257,6 +258,11 @@ func TestMovesPrepared(t *testing.T) {
 		in   []*tensor.Tensor
 	}{
 		{"transpose", &op.Transpose{Perm: []int{0, 3, 1, 2}}, 1, []*tensor.Tensor{f32(2, 60, 70, 3)}},
+		{"interleave", &op.Transpose{Perm: []int{0, 2, 1}}, 1, []*tensor.Tensor{f32(30, 2, 29)}},
+		{"interleave long runs", &op.Transpose{Perm: []int{1, 0}}, 1, []*tensor.Tensor{f32(2, 30011)}},
+		{"interleave bytes", &op.Transpose{Perm: []int{0, 2, 1}}, 1, []*tensor.Tensor{counted(tensor.Uint8, 30, 2, 29)}},
+		{"take pairs apart", &op.Transpose{Perm: []int{1, 0}}, 1, []*tensor.Tensor{f32(30011, 2)}},
+		{"take short pairs apart", &op.Transpose{Perm: []int{0, 2, 1}}, 1, []*tensor.Tensor{counted(tensor.Int64, 9, 21, 2)}},
 		{"transpose bytes", &op.Transpose{Perm: []int{0, 2, 3, 1}}, 1, []*tensor.Tensor{counted(tensor.Uint8, 1, 35, 61, 67)}},
 		{"slice", &op.Slice{}, 1, []*tensor.Tensor{f32(3, 64, 301), ints(2, 300), ints(60, -400), ints(1, 2), ints(1, -2)}},
 		{"old slice", &op.Slice{Starts: []int{1}, Ends: []int{-1}, Axes: []int{1}}, 1, []*tensor.Tensor{f32(3, 64, 301)}},
@@ -295,7 +301,7 @@ func TestMovesPrepared(t *testing.T) {
 				if err := c.op.(op.Evaluator).Eval(c.in, want); err != nil {
 					t.Fatal(err)
 				}
-				runSteps(t, c.op, &op.Env{In: c.in, Out: got, Const: make([]bool, 3), Threads: 1})
+				runSteps(t, c.op, &op.Env{In: c.in, Out: got, Const: make([]bool, 3), Kernels: kernels.Best(), Threads: 1})
 				if !got[0].Shape.Equal(want[0].Shape) || !bytes.Equal(got[0].Bytes(), want[0].Bytes()) {
 					t.Fatalf("got %v %v, want %v %v", got[0].Shape, got[0].I64(), want[0].Shape, want[0].I64())
 				}
@@ -351,7 +357,7 @@ func TestMovesDoNotAllocate(t *testing.T) {
 		if !ok {
 			continue
 		}
-		env := &op.Env{In: c.in, Out: out, Const: []bool{false, true, true, true, true}[:len(c.in)], Threads: 1}
+		env := &op.Env{In: c.in, Out: out, Const: []bool{false, true, true, true, true}[:len(c.in)], Kernels: kernels.Ref(), Threads: 1}
 		steps, err := p.Prepare(env)
 		if err != nil {
 			t.Fatal(err)

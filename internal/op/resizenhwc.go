@@ -118,10 +118,14 @@ func (r *ResizeNHWC) linear(env *Env) Step {
 	c, oh, ow := x.Shape[3], len(r.Y0), len(r.X0)
 	out := pitch(y)
 	scratch := env.Scratch(3 * ow * c * 4)
+	var narrow []narrowTap
+	if c < narrowChannels {
+		narrow = r.narrowTaps(pitch(x), c)
+	}
 	tiles := (oh + resizeRows - 1) / resizeRows
 	run := func(worker, tile int) {
 		b := tile / tiles
-		rows := wideRows{r: r, k: k, x: x, image: b, y: [2]int{-1, -1}}
+		rows := wideRows{r: r, k: k, x: x, narrow: narrow, image: b, y: [2]int{-1, -1}}
 		buf := bytesF32(scratch.For(worker))
 		rows.row[0], rows.row[1] = buf[:ow*c], buf[ow*c:2*ow*c]
 		from := tile % tiles * resizeRows
@@ -146,12 +150,34 @@ func (r *ResizeNHWC) linear(env *Env) Step {
 // wideRows holds the last two input rows of an image that were interpolated
 // to the width of the output.
 type wideRows struct {
-	r     *ResizeNHWC
-	k     *kernels.Set
-	x     *tensor.Tensor
-	image int
-	y     [2]int // which rows; -1: none
-	row   [2][]float32
+	r      *ResizeNHWC
+	k      *kernels.Set
+	x      *tensor.Tensor
+	narrow []narrowTap
+	image  int
+	y      [2]int // which rows; -1: none
+	row    [2][]float32
+}
+
+// narrowChannels is the number of channels below which single elements are
+// interpolated along a row, not vectors of channels.
+const narrowChannels = 8
+
+// narrowTap says where the neighbours of one element of an output row are in
+// an input row, and the weight of the second.
+type narrowTap struct {
+	a, b int32
+	t    float32
+}
+
+func (r *ResizeNHWC) narrowTaps(pitch, channels int) []narrowTap {
+	var taps []narrowTap
+	for j, i0 := range r.X0 {
+		for c := range channels {
+			taps = append(taps, narrowTap{int32(i0*pitch + c), int32(r.X1[j]*pitch + c), r.TX[j]})
+		}
+	}
+	return taps
 }
 
 // get returns input row y at the width of the output. The row other is kept.
@@ -170,16 +196,15 @@ func (w *wideRows) get(y, other int) []float32 {
 	h, wd, c := w.x.Shape[1], w.x.Shape[2], w.x.Shape[3]
 	in := pitch(w.x)
 	src := floats(w.x, (w.image*h+y)*wd*in, (wd-1)*in+c)
+	if w.narrow != nil {
+		for i, p := range w.narrow {
+			a := src[p.a]
+			dst[i] = a + float32((src[p.b]-a)*p.t)
+		}
+		return dst
+	}
 	for j, i0 := range w.r.X0 {
-		a, b, t := src[i0*in:][:c], src[w.r.X1[j]*in:][:c], w.r.TX[j]
-		d := dst[j*c : (j+1)*c]
-		if c >= 8 {
-			w.k.F32Lerp(d, a, b, t)
-			continue
-		}
-		for i := range d {
-			d[i] = a[i] + float32((b[i]-a[i])*t)
-		}
+		w.k.F32Lerp(dst[j*c:(j+1)*c], src[i0*in:][:c], src[w.r.X1[j]*in:][:c], w.r.TX[j])
 	}
 	return dst
 }

@@ -177,24 +177,36 @@ func execMove[T word](m *move, dst, src []T) {
 	if m.n > 1 {
 		p.rows, p.dstRow, p.srcRow = m.ext[m.n-2], m.dst[m.n-2], m.src[m.n-2]
 	}
-	var at [moveAxes]int
-	d, s := m.dstOff, m.srcOff
-	for {
-		p.copy(d, s)
-		a := m.n - 3
-		for ; a >= 0; a-- {
-			at[a]++
-			d, s = d+m.dst[a], s+m.src[a]
-			if at[a] < m.ext[a] {
-				break
-			}
-			d, s = d-at[a]*m.dst[a], s-at[a]*m.src[a]
-			at[a] = 0
-		}
-		if a < 0 {
+	for o := m.outer(2); o.more; o.next() {
+		p.copy(o.d, o.s)
+	}
+}
+
+// outer walks over all axes of a move but the inner ones.
+func (m *move) outer(inner int) odometer {
+	return odometer{m: m, n: m.n - inner, d: m.dstOff, s: m.srcOff, more: true}
+}
+
+// odometer holds the places that a walk over the outer axes of a move is at.
+type odometer struct {
+	m    *move
+	n    int // axes
+	at   [moveAxes]int
+	d, s int
+	more bool
+}
+
+func (o *odometer) next() {
+	for a := o.n - 1; a >= 0; a-- {
+		o.at[a]++
+		o.d, o.s = o.d+o.m.dst[a], o.s+o.m.src[a]
+		if o.at[a] < o.m.ext[a] {
 			return
 		}
+		o.d, o.s = o.d-o.at[a]*o.m.dst[a], o.s-o.at[a]*o.m.src[a]
+		o.at[a] = 0
 	}
+	o.more = false
 }
 
 // plane is the two innermost axes of a move.
@@ -340,6 +352,7 @@ func stridesOf(t *tensor.Tensor) (st [tensor.MaxRank]int) {
 type moveJob struct {
 	move
 	dst, src *tensor.Tensor
+	zip      func(dst, a, b []float32) // for interleaving; nil: plain Go
 
 	axis, chunk int // tiles are chunk elements of this axis
 	first       int // the first tile
@@ -385,7 +398,7 @@ func moveStep(jobs []moveJob) Step {
 // moveSteps is the one step of an operator that is a single move from input 0
 // to output 0.
 func moveSteps(env *Env, m move) []Step {
-	return []Step{moveStep([]moveJob{{move: m, dst: env.Out[0], src: env.In[0]}})}
+	return []Step{moveStep([]moveJob{{move: m, dst: env.Out[0], src: env.In[0], zip: env.Kernels.F32Zip}})}
 }
 
 // tile performs piece t of the move.
@@ -397,7 +410,24 @@ func (j *moveJob) tile(t int) {
 		m.dstOff += at * m.dst[j.axis]
 		m.srcOff += at * m.src[j.axis]
 	}
+	if j.zip != nil && m.zips() && j.dst.DType.Size() == 4 && m.elems() > 0 {
+		m.zipRows(whole[float32](j.dst), whole[float32](j.src), j.zip)
+		return
+	}
 	m.exec(j.dst, j.src)
+}
+
+// zips reports whether a planned move interleaves runs, two and two.
+func (m *move) zips() bool {
+	col, row := m.n-1, m.n-2
+	return row >= 0 && m.ext[col] == 2 && m.dst[col] == 1 && m.dst[row] == 2 && m.src[row] == 1
+}
+
+func (m *move) zipRows(dst, src []float32, zip func(dst, a, b []float32)) {
+	n, b := m.ext[m.n-2], m.src[m.n-1]
+	for o := m.outer(2); o.more; o.next() {
+		zip(dst[o.d:o.d+2*n], src[o.s:o.s+n], src[o.s+b:o.s+b+n])
+	}
 }
 
 // wordBytes views a word as bytes.

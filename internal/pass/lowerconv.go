@@ -77,7 +77,7 @@ func (l *lowerer) conv(n *graph.Node, o *op.Conv) (bool, error) {
 		}
 	}
 	if at != nil {
-		shuffleSlopes(&c.Act, at)
+		c.Act.Slope = shuffledList(c.Act.Slope, at)
 	}
 	v, err := l.add(c, "Conv", n.Name, out.Name, in...)
 	if err != nil {
