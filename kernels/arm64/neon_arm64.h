@@ -64,3 +64,29 @@
 // d = max(n - m, 0), unsigned bytes, eight; signed 16 bits limited to bytes, eight
 #define VUQSUB_B8(m, n, d) WORD $(0x2E202C00|((m)<<16)|((n)<<5)|(d))
 #define VSQXTUN_B8(n, d) WORD $(0x2E212800|((n)<<5)|(d))
+// sums of products: d = n * m[i] and d += n * m[i], signed, of the lower halves and the upper ones (2), m below 16, i from 0 to 7
+#define VSMULL_S4_LANE(m, i, n, d) WORD $(0x0F40A000|(((i)&3)<<20)|(((i)>>2)<<11)|((m)<<16)|((n)<<5)|(d))
+#define VSMULL2_S4_LANE(m, i, n, d) WORD $(0x4F40A000|(((i)&3)<<20)|(((i)>>2)<<11)|((m)<<16)|((n)<<5)|(d))
+#define VSMLAL_S4_LANE(m, i, n, d) WORD $(0x0F402000|(((i)&3)<<20)|(((i)>>2)<<11)|((m)<<16)|((n)<<5)|(d))
+#define VSMLAL2_S4_LANE(m, i, n, d) WORD $(0x4F402000|(((i)&3)<<20)|(((i)>>2)<<11)|((m)<<16)|((n)<<5)|(d))
+// d = n << s, signed 16 bits to 32, lower half and upper one, s from 0 to 15
+#define VSSHLL_S4(s, n, d) WORD $(0x0F00A400|((16+(s))<<16)|((n)<<5)|(d))
+#define VSSHLL2_S4(s, n, d) WORD $(0x4F00A400|((16+(s))<<16)|((n)<<5)|(d))
+// d = n >> s, rounded and limited, signed, 32 bits to 16 and 16 to 8, to the lower half and the upper one, s from 1 to 16 and from 1 to 8
+#define VSQRSHRN_H4(s, n, d) WORD $(0x0F009C00|((32-(s))<<16)|((n)<<5)|(d))
+#define VSQRSHRN2_H8(s, n, d) WORD $(0x4F009C00|((32-(s))<<16)|((n)<<5)|(d))
+#define VSQRSHRN_B8(s, n, d) WORD $(0x0F009C00|((16-(s))<<16)|((n)<<5)|(d))
+#define VSQRSHRN2_B16(s, n, d) WORD $(0x4F009C00|((16-(s))<<16)|((n)<<5)|(d))
+// d = (n + m) >> 16, (n - m) >> 16, 32 bits to 16, to the lower half and the upper one
+#define VADDHN_H4(m, n, d) WORD $(0x0E604000|((m)<<16)|((n)<<5)|(d))
+#define VADDHN2_H8(m, n, d) WORD $(0x4E604000|((m)<<16)|((n)<<5)|(d))
+#define VSUBHN_H4(m, n, d) WORD $(0x0E606000|((m)<<16)|((n)<<5)|(d))
+#define VSUBHN2_H8(m, n, d) WORD $(0x4E606000|((m)<<16)|((n)<<5)|(d))
+// d = (n + (1 << (s-1))) >> s, 32 bits to 16, to the lower half and the upper one; 16 bits to 8; and 16 to 8 without rounding
+#define VRSHRN_H4(s, n, d) WORD $(0x0F008C00|((32-(s))<<16)|((n)<<5)|(d))
+#define VRSHRN2_H8(s, n, d) WORD $(0x4F008C00|((32-(s))<<16)|((n)<<5)|(d))
+#define VRSHRN_B8(s, n, d) WORD $(0x0F008C00|((16-(s))<<16)|((n)<<5)|(d))
+#define VSHRN_B8(s, n, d) WORD $(0x0F008400|((16-(s))<<16)|((n)<<5)|(d))
+// d = n * m, unsigned bytes to 16 bits; d += n * m, 16 bits
+#define VUMULL_H8(m, n, d) WORD $(0x2E20C000|((m)<<16)|((n)<<5)|(d))
+#define VMLA_H8(m, n, d) WORD $(0x4E609400|((m)<<16)|((n)<<5)|(d))

@@ -697,3 +697,31 @@ func u8SpanXNEON(dst, src *byte, order *[16]uint8, step int, spans, weights *int
 //
 //go:noescape
 func u8SpanYNEON(dst *uint16, rows *byte, at, weights *int32, count, n int)
+
+// jpegIDCTNEON is ref.JPEGIDCT of blocks > 0 blocks.
+//
+//go:noescape
+func jpegIDCTNEON(dst *byte, stride int, coef *int16, blocks int)
+
+// jpegIDCT4NEON is ref.JPEGIDCT4 of blocks > 0 blocks.
+//
+//go:noescape
+func jpegIDCT4NEON(dst *byte, stride int, coef *int16, blocks int)
+
+// jpegUpsampleH2V1NEON doubles 8 samples of each of blocks > 0. It reads one before and
+// one after them.
+//
+//go:noescape
+func jpegUpsampleH2V1NEON(dst, src *byte, blocks int)
+
+// jpegUpsampleH2V2NEON doubles 8 samples of each of blocks > 0. It reads one before and
+// one after them.
+//
+//go:noescape
+func jpegUpsampleH2V2NEON(dst, near, far *byte, blocks int)
+
+// jpegToRGBNEON is ref.JPEGToRGB of 8 pixels for each of blocks > 0. Factors
+// above 1 are taken apart, as 1.402 x = x + 0.402 x, so that 16 bits hold them.
+//
+//go:noescape
+func jpegToRGBNEON(dst, y, cb, cr *byte, blocks int)
