@@ -39,16 +39,25 @@ type kernel struct {
 }
 
 func kernels() []kernel {
-	var ks []kernel
-	for m := 1; m <= 8; m++ {
-		ks = append(ks, kernel{fmt.Sprintf("f32GemmNEON%dx8", m), 4 * 8 * m, "MAC"})
+	ks := []kernel{{"f32PeakNEON", 24 * 4, "MAC"}}
+	for _, name := range []string{"Gemm", "Igemm"} {
+		for m := 1; m <= 8; m++ {
+			ks = append(ks, kernel{fmt.Sprintf("f32%sNEON%dx8", name, m), 4 * 8 * m, "MAC"})
+		}
 	}
-	ks = append(ks, kernel{"f32IgemmNEON8x8", 4 * 8 * 8, "MAC"}, kernel{"f32DwconvNEON", 4 * 16, "MAC"},
-		kernel{"f32MaxPoolNEON", 16, "element"}, kernel{"f32AvgPoolNEON", 16, "element"},
-		kernel{"f32AddNEON", 16, "element"}, kernel{"f32MaxNEON", 16, "element"}, kernel{"f32ClampNEON", 16, "element"},
-		kernel{"f32HardSwishNEON", 16, "element"})
-	return append(ks, kernel{"f32ExpNEON", 16, "element"}, kernel{"f32SigmoidNEON", 16, "element"},
-		kernel{"f32SiLUNEON", 12, "element"}, kernel{"f32TanhNEON", 8, "element"}, kernel{"f32ExpSumNEON", 8, "element"})
+	ks = append(ks, kernel{"f32DwconvNEON", 4 * 16, "MAC"})
+	for _, e := range []struct {
+		names    string
+		elements int
+	}{
+		{"MaxPool AvgPool Add Mul Div Minimum PRelu Lerp Max Clamp LeakyRelu HardSigmoid HardSwish Affine Exp Sigmoid Erf", 16},
+		{"SiLU", 12}, {"Tanh Gelu ExpSum Norm SumNormPRelu", 8},
+	} {
+		for name := range strings.FieldsSeq(e.names) {
+			ks = append(ks, kernel{"f32" + name + "NEON", e.elements, "element"})
+		}
+	}
+	return ks
 }
 
 func main() {
