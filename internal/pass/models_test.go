@@ -22,11 +22,11 @@ var moves = map[string]int{
 	// The same, and QLinearConv runs in ONNX's order: each half is copied
 	// out of channels-last order and back.
 	"FastestDet_int8_qop_perchannel.onnx": 52,
-	// 16 channel shuffles between two groups: one copy for each half of 13,
-	// one for each of the 3 at the end of a stage, which are read whole.
+	// 16 channel shuffles between two groups: one copy for each half of 13.
+	// The 3 at the end of a stage are read whole, by reordered weights.
 	"nanodet_m.onnx": 26,
-	// 10 channel shuffles; and a maximum over channels written as a pooling
-	// over transposed axes, which costs one copy there and one back.
+	// A maximum over channels written as a pooling over transposed axes costs
+	// one copy there and one back. 10 channel shuffles go into weights.
 	"SINet_Softmax.onnx": 2,
 }
 
