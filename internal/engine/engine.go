@@ -138,6 +138,8 @@ type Session struct {
 	outputs map[string]*tensor.Tensor
 	steps   []step
 	scratch op.Scratch
+	between op.Between
+	handed  int // bytes of between
 	weights int
 	closed  bool
 }
@@ -198,6 +200,7 @@ func New(g *graph.Graph, opt Options) (s *Session, err error) {
 		return nil, err
 	}
 	s.scratch.Buf = tensor.Alloc(s.scratch.Stride * opt.Threads)
+	s.between.Buf = tensor.Alloc(s.handed)
 	return s, nil
 }
 
@@ -258,7 +261,7 @@ func (s *Session) prepare(n *graph.Node) (out []step, err error) {
 		return []step{newDynamicStep(n, ins, outs)}, nil
 	}
 	if p, ok := n.Op.(op.Preparer); ok {
-		env := &op.Env{In: ins, Out: outs, Kernels: s.opt.Kernels, Threads: s.opt.Threads, Shared: s.opt.Cache.get, Room: s.opt.Cache.weights, Scratch: s.scratchFor}
+		env := &op.Env{In: ins, Out: outs, Kernels: s.opt.Kernels, Threads: s.opt.Threads, Shared: s.opt.Cache.get, Room: s.opt.Cache.weights, Scratch: s.scratchFor, Between: s.betweenFor}
 		for _, v := range n.In {
 			env.Const = append(env.Const, v != nil && v.Const != nil)
 		}
@@ -287,6 +290,15 @@ func (s *Session) scratchFor(n int) *op.Scratch {
 	defer s.mu.Unlock()
 	s.scratch.Stride = max(s.scratch.Stride, (n+63)&^63)
 	return &s.scratch
+}
+
+// betweenFor makes room for n bytes between the steps of a node, as scratchFor
+// does.
+func (s *Session) betweenFor(n int) *op.Between {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handed = max(s.handed, n)
+	return &s.between
 }
 
 // Inputs lists the inputs with their types.

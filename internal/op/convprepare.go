@@ -182,7 +182,7 @@ func (g *convGemm) run(worker, tile int) {
 	a.AStride = s.inPitch * 4
 	var src unsafe.Pointer
 	if g.padded != nil {
-		src = unsafe.Pointer(&g.padded.data[image*g.padded.size])
+		src = unsafe.Pointer(&g.padded.image(image)[0])
 	} else {
 		src = elem(x, image*s.h*s.w*s.inPitch+group*(s.cin/s.Group))
 	}
@@ -274,11 +274,14 @@ type offsetKey struct {
 	oh, ow, h, w, pitch            int
 }
 
+func (s *convShape) offsetKey() offsetKey {
+	return offsetKey{s.KH, s.KW, s.StrideH, s.StrideW, s.DilH, s.DilW, s.PadT, s.PadL, s.OutH, s.OutW, s.h, s.w, s.inPitch}
+}
+
 // sharedOffsets returns the byte offset in one image of every tap of every
 // output pixel, -1 outside the image.
 func sharedOffsets(env *Env, s *convShape) []int32 {
-	key := offsetKey{s.KH, s.KW, s.StrideH, s.StrideW, s.DilH, s.DilW, s.PadT, s.PadL, s.OutH, s.OutW, s.h, s.w, s.inPitch}
-	return env.Shared(key, func() any {
+	return env.Shared(s.offsetKey(), func() any {
 		t := make([]int32, 0, s.OutH*s.OutW*s.KH*s.KW)
 		for i := range s.OutH {
 			for j := range s.OutW {
@@ -311,7 +314,7 @@ type convDepthwise struct {
 	s       *convShape
 	env     *Env
 	weights []float32
-	offsets []int32
+	table   *rowTable
 	tiles   int // per image
 	args    []ref.DwconvF32
 }
@@ -334,7 +337,7 @@ func prepareDepthwise(env *Env, s *convShape) []Step {
 		ref.PackDwconvF32(p, weight, bias, taps, s.cin)
 		return p
 	}).([]float32)
-	d.offsets = sharedOffsets(env, s)
+	d.table = sharedRows(env, s)
 	zero := sharedZero(env, s.cin)
 	rows := s.OutH * s.OutW
 	d.tiles = min(env.tiles(rows*taps*s.cin*3), (rows+15)/16) // a multiply-add of a GEMM takes a third of the time
@@ -353,12 +356,15 @@ func (d *convDepthwise) run(worker, tile int) {
 	outPitch := pitch(y)
 	out := (image*rows + r0) * outPitch
 	a := &d.args[worker]
-	a.In, a.OutStride = elem(x, image*s.h*s.w*s.inPitch), outPitch*4
-	// One call covers about 50 microseconds' share at most.
+	a.OutStride = outPitch * 4
+	// One call covers about 50 microseconds' share, or the rest of a row.
 	chunk := max(tileCost/(a.Taps*s.cin), 1)
-	for r := r0; r < r1; r += chunk {
-		a.Pixels = min(chunk, r1-r)
-		a.Offsets = &d.offsets[r*a.Taps]
+	for r := r0; r < r1; r += a.Pixels {
+		i, j := r/s.OutW, r%s.OutW
+		row := d.table.rows[i]
+		a.Pixels = min(chunk, r1-r, s.OutW-j)
+		a.In = elem(x, image*s.h*s.w*s.inPitch+row.base/4)
+		a.Offsets = &d.table.offsets[row.first+j*a.Taps]
 		a.Out = elem(y, out+(r-r0)*outPitch)
 		d.env.Kernels.F32Dwconv(a)
 	}

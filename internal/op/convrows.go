@@ -19,7 +19,7 @@ func (s *convShape) fewChannels() bool { return s.RowsFit(s.cin) }
 type paddedImage struct {
 	s       *convShape
 	env     *Env
-	data    []float32
+	memory  *Between
 	width   int // columns
 	size    int // elements of one image
 	offsets []int32
@@ -30,20 +30,33 @@ func newPaddedImage(env *Env, s *convShape) *paddedImage {
 	// The last window ends where it ends, whatever padding was asked for.
 	p.width = max(s.PadL+s.w, (s.OutW-1)*s.StrideW+s.KW)
 	p.size = s.h * p.width * s.cin
-	p.data = make([]float32, s.n*p.size)
-	for i := range s.OutH {
-		for j := range s.OutW {
-			for u := range s.KH {
-				y := i*s.StrideH + u*s.DilH - s.PadT
-				if y < 0 || y >= s.h {
-					p.offsets = append(p.offsets, -1)
-				} else {
-					p.offsets = append(p.offsets, int32((y*p.width+j*s.StrideW)*s.cin*4))
+	p.memory = env.between(s.n * p.size * 4)
+	type rowsKey struct {
+		offsetKey
+		cin int
+	}
+	p.offsets = env.Shared(rowsKey{s.offsetKey(), s.cin}, func() any {
+		t := make([]int32, 0, s.OutH*s.OutW*s.KH)
+		for i := range s.OutH {
+			for j := range s.OutW {
+				for u := range s.KH {
+					y := i*s.StrideH + u*s.DilH - s.PadT
+					if y < 0 || y >= s.h {
+						t = append(t, -1)
+					} else {
+						t = append(t, int32((y*p.width+j*s.StrideW)*s.cin*4))
+					}
 				}
 			}
 		}
-	}
+		return t
+	}).([]int32)
 	return p
+}
+
+// image returns the copy of one image.
+func (p *paddedImage) image(i int) []float32 {
+	return bytesF32(p.memory.Buf)[i*p.size : (i+1)*p.size]
 }
 
 // step fills the copy; a tile is one row of one image.
@@ -55,8 +68,11 @@ func (p *paddedImage) step() Step {
 func (p *paddedImage) row(_, tile int) {
 	s, x := p.s, p.env.In[0]
 	image, y := tile/s.h, tile%s.h
-	at := image*p.size + (y*p.width+s.PadL)*s.cin
-	dst := p.data[at : at+s.w*s.cin]
+	whole := p.image(image)[y*p.width*s.cin : (y+1)*p.width*s.cin]
+	from, to := s.PadL*s.cin, (s.PadL+s.w)*s.cin
+	clear(whole[:from])
+	clear(whole[to:])
+	dst := whole[from:to]
 	switch {
 	case s.Planar:
 		plane := s.h * s.w

@@ -113,6 +113,7 @@ func (p *PoolNHWC) Prepare(env *Env) ([]Step, error) {
 	if !p.Max {
 		d.kern, name = env.Kernels.F32AvgPool, "avgpool"
 	}
+	d.offsets, d.scale = make([]int32, 0, rows*p.KH*p.KW), make([]float32, 0, rows)
 	for i := range p.OutH {
 		for j := range p.OutW {
 			start := len(d.offsets)

@@ -61,6 +61,22 @@ type Env struct {
 	// Scratch returns a handle on n bytes for each worker, valid while a
 	// step runs; steps share the memory.
 	Scratch func(n int) *Scratch
+	// Between returns a handle on n bytes, 64-byte aligned, that one step of a
+	// node leaves to its next. Nodes share the memory. Nil: each has its own.
+	Between func(n int) *Between
+}
+
+// between returns memory that one step leaves to the next.
+func (e *Env) between(n int) *Between {
+	if e.Between == nil {
+		return &Between{make([]byte, n)}
+	}
+	return e.Between(n)
+}
+
+// Between is memory that the steps of one node hand on.
+type Between struct {
+	Buf []byte // set when the session is complete; it may be longer than was asked for
 }
 
 // pack returns n zeroed elements for packed weights.
