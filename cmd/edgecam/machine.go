@@ -18,16 +18,16 @@ import (
 
 // machine is what doctor looks at.
 type machine struct {
-	root    fs.FS // of the file system
-	getenv  func(string) string
-	look    func(program string) (path string, err error)
-	list    func() ([]camera.Device, error)
-	names   func() ([]string, error) // of GPIO pins
-	groups  []int                    // of the user
-	isRoot  bool
-	procs   int     // GOMAXPROCS
-	quota   float64 // of processors, 0 for no limit
-	openCV  string  // camera.OpenCV
+	root   fs.FS // of the file system
+	getenv func(string) string
+	look   func(program string) (path string, err error)
+	list   func() ([]camera.Device, error)
+	names  func() ([]string, error) // of GPIO pins
+	groups []int                    // of the user
+	isRoot bool
+	procs  int     // GOMAXPROCS
+	quota  float64 // of processors, 0 for no limit
+	openCV string  // camera.OpenCV
 }
 
 func thisMachine() *machine {
