@@ -195,6 +195,7 @@ type efficiency struct {
 	Attainable float64     `json:"of_attainable"` // of all layers: the sum of their least times by that of their best
 	Layers     int         `json:"gemm_layers"`   // K >= 128 and 32 rows or more
 	Good       int         `json:"gemm_layers_85_percent"`
+	Winograd   int         `json:"gemm_layers_winograd"` // of the good ones, which avoid multiply-adds that are counted
 	Slow       []slowLayer `json:"gemm_layers_below"`
 }
 
@@ -208,6 +209,9 @@ func judge(layers []layerTime, m *roofline.Machine) *efficiency {
 			continue
 		case l.Attainable >= gemmGoal:
 			e.Good++
+			if strings.Contains(l.Kernel, "winograd") {
+				e.Winograd++
+			}
 		default:
 			e.Slow = append(e.Slow, slowLayer{l.Node, fmt.Sprintf("%dx%dx%d", l.Rows, l.Columns, l.Depth), l.Attainable, l.why(m)})
 		}
@@ -284,7 +288,11 @@ func printEfficiency(o output, e *efficiency) error {
 	if e.Layers == 0 {
 		return o.line("no matrix product with K >= %d and %d rows or more", gemmDepth, gemmRows)
 	}
-	err := o.line("matrix products with K >= %d and %d rows or more: %d of %d reach %.0f %% of the attainable peak", gemmDepth, gemmRows, e.Good, e.Layers, 100*gemmGoal)
+	by := ""
+	if e.Winograd > 0 {
+		by = fmt.Sprintf(", %d by Winograd", e.Winograd)
+	}
+	err := o.line("products with K >= %d and %d rows or more: %d of %d reach %.0f %% of the attainable peak%s", gemmDepth, gemmRows, e.Good, e.Layers, 100*gemmGoal, by)
 	if err != nil {
 		return err
 	}
