@@ -297,6 +297,28 @@ func TestF32Zip(t *testing.T) {
 	})
 }
 
+// TestF32Even has sources that end with the last element taken.
+func TestF32Even(t *testing.T) {
+	forEachRung(t, func(t *testing.T, s *kernels.Set) {
+		mem := newMemory(t)
+		for i, n := range lengths() {
+			mem.reset()
+			src, dst := mem.floats(max(2*n-1, 0), atEnd), mem.floats(n, place(i%int(numPlaces)))
+			for j := range src {
+				src[j] = float32(j)
+			}
+			if err := mem.run(func() { s.F32Even(dst, src) }); err != nil {
+				t.Fatalf("%d elements: %v", n, err)
+			}
+			for j, v := range dst {
+				if v != float32(2*j) {
+					t.Fatalf("%d elements: element %d is %v", n, j, v)
+				}
+			}
+		}
+	})
+}
+
 func TestF32Max(t *testing.T) {
 	forEachRung(t, func(t *testing.T, s *kernels.Set) {
 		mem := newMemory(t)

@@ -54,7 +54,7 @@ func avx2(s *Set) {
 		Add: amd64.F32AddScalar, Sub: amd64.F32SubScalar, Mul: amd64.F32MulScalar, Div: amd64.F32DivScalar,
 		Min: amd64.F32MinimumScalar, Max: amd64.F32MaximumScalar, PRelu: amd64.F32PReluScalar,
 	}
-	s.F32Norm, s.F32Zip = amd64.F32Norm, amd64.F32Zip
+	s.F32Norm, s.F32Zip, s.F32Even = amd64.F32Norm, amd64.F32Zip, amd64.F32Even
 	s.F32Lerp, s.F32Max, s.F32ExpSum = amd64.F32Lerp, amd64.F32Max, amd64.F32ExpSum
 	s.F32Peak = amd64.F32Peak
 	s.JPEGIDCT, s.JPEGIDCT4, s.JPEGToRGB = amd64.JPEGIDCT, amd64.JPEGIDCT4, amd64.JPEGToRGB

@@ -34,7 +34,7 @@ func machine(s Set) []*Set {
 		Min: arm64.F32MinimumScalar, Max: arm64.F32MaximumScalar, PRelu: arm64.F32PReluScalar,
 	}
 	s.F32Lerp = arm64.F32Lerp
-	s.F32Norm, s.F32Zip = arm64.F32Norm, arm64.F32Zip
+	s.F32Norm, s.F32Zip, s.F32Even = arm64.F32Norm, arm64.F32Zip, arm64.F32Even
 	s.F32Max = arm64.F32Max
 	s.F32ExpSum = arm64.F32ExpSum
 	s.F32Peak = arm64.F32Peak

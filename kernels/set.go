@@ -87,6 +87,8 @@ type Set struct {
 	F32Norm func(dst, a, r, scale, shift, slope []float32)
 	// F32Zip sets dst[2·i] = a[i] and dst[2·i+1] = b[i]; dst overlaps neither.
 	F32Zip func(dst, a, b []float32)
+	// F32Even sets dst[i] = src[2·i]; dst and src do not overlap.
+	F32Even func(dst, src []float32)
 	// F32Max returns the largest element of a slice that is not empty; NaN
 	// where there is one.
 	F32Max func(a []float32) float32
@@ -161,6 +163,7 @@ func Ref() *Set {
 		F32Lerp:   ref.F32Lerp,
 		F32Norm:   ref.F32Norm,
 		F32Zip:    ref.F32Zip,
+		F32Even:   ref.F32Even,
 		F32Max:    ref.F32Max,
 		F32ExpSum: ref.F32ExpSum,
 		F32Peak:   ref.F32Peak,

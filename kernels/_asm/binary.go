@@ -31,6 +31,7 @@ func binaries() {
 	}
 	if !target.wide {
 		zip()
+		even()
 	}
 }
 
@@ -175,6 +176,46 @@ func zip() {
 	LEAQ(Mem{Base: n, Disp: -8}, i)
 	eight()
 	Label("zipDone")
+	VZEROUPPER()
+	RET()
+}
+
+// even generates the gathering of every other element.
+func even() {
+	TEXT(kernel("Even"), NOSPLIT, "func(dst, src []float32)")
+	Pragma("noescape")
+	Doc(kernel("Even")+" computes, over the length of dst, which is at least 8:",
+		"",
+		"\tfor i := range dst {",
+		"\t\tdst[i] = src[2*i]",
+		"\t}",
+		"",
+		"The last 8 are written twice where the length is no multiple of 8. Nothing",
+		"behind the last element is read.")
+	n, src, dst, i := GP64(), GP64(), GP64(), GP64()
+	Load(Param("dst").Len(), n)
+	Load(Param("src").Base(), src)
+	Load(Param("dst").Base(), dst)
+	// back is how many elements earlier the second vector starts.
+	eight := func(back int, pick U8) {
+		x, y := YMM(), YMM()
+		VMOVUPS(Mem{Base: src, Index: i, Scale: 8}, x)
+		VMOVUPS(Mem{Base: src, Index: i, Scale: 8, Disp: 32 - 4*back}, y)
+		VSHUFPS(pick, y, x, x)
+		VPERMPD(U8(0xd8), x, x)
+		VMOVUPS(x, Mem{Base: dst, Index: i, Scale: 4})
+	}
+	SUBQ(U8(8), n) // where the last eight start
+	XORQ(i, i)
+	Label("eights")
+	CMPQ(i, n)
+	JGE(LabelRef("last"))
+	eight(0, 0x88)
+	ADDQ(U8(8), i)
+	JMP(LabelRef("eights"))
+	Label("last")
+	MOVQ(n, i)
+	eight(1, 0xd8)
 	VZEROUPPER()
 	RET()
 }

@@ -211,3 +211,23 @@ func F32Zip(dst, a, b []float32) {
 		dst[2*i], dst[2*i+1] = v, b[i]
 	}
 }
+
+// F32Even sets dst[i] = src[2·i]. It panics where src is too short; nothing
+// behind the last element is read.
+func F32Even(dst, src []float32) {
+	if len(dst) == 0 {
+		return
+	}
+	src = src[:2*len(dst)-1]
+	for len(dst) > 2*callLen {
+		f32EvenAVX2(dst[:callLen], src[:2*callLen])
+		dst, src = dst[callLen:], src[2*callLen:]
+	}
+	if len(dst) >= 8 {
+		f32EvenAVX2(dst, src)
+		return
+	}
+	for i := range dst {
+		dst[i] = src[2*i]
+	}
+}

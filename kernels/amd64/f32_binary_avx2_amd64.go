@@ -195,3 +195,15 @@ func f32SumNormPReluAVX2(dst []float32, a []float32, r []float32, scale []float3
 //
 //go:noescape
 func f32ZipAVX2(dst []float32, a []float32, b []float32)
+
+// f32EvenAVX2 computes, over the length of dst, which is at least 8:
+//
+//	for i := range dst {
+//		dst[i] = src[2*i]
+//	}
+//
+// The last 8 are written twice where the length is no multiple of 8. Nothing
+// behind the last element is read.
+//
+//go:noescape
+func f32EvenAVX2(dst []float32, src []float32)

@@ -1730,3 +1730,33 @@ eights:
 zipDone:
 	VZEROUPPER
 	RET
+
+// func f32EvenAVX2(dst []float32, src []float32)
+// Requires: AVX, AVX2
+TEXT ·f32EvenAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst_len+8(FP), AX
+	MOVQ src_base+24(FP), CX
+	MOVQ dst_base+0(FP), DX
+	SUBQ $0x08, AX
+	XORQ BX, BX
+
+eights:
+	CMPQ    BX, AX
+	JGE     last
+	VMOVUPS (CX)(BX*8), Y0
+	VMOVUPS 32(CX)(BX*8), Y1
+	VSHUFPS $0x88, Y1, Y0, Y0
+	VPERMPD $0xd8, Y0, Y0
+	VMOVUPS Y0, (DX)(BX*4)
+	ADDQ    $0x08, BX
+	JMP     eights
+
+last:
+	MOVQ    AX, BX
+	VMOVUPS (CX)(BX*8), Y0
+	VMOVUPS 28(CX)(BX*8), Y1
+	VSHUFPS $0xd8, Y1, Y0, Y0
+	VPERMPD $0xd8, Y0, Y0
+	VMOVUPS Y0, (DX)(BX*4)
+	VZEROUPPER
+	RET

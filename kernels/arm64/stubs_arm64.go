@@ -505,6 +505,15 @@ func f32SumNormPReluNEON(dst, a, r, scale, shift, slope *float32, n int)
 //go:noescape
 func f32ZipNEON(dst, a, b *float32, n int)
 
+// f32EvenNEON computes
+//
+//	for i := range n {
+//		dst[i] = src[2*i]
+//	}
+//
+//go:noescape
+func f32EvenNEON(dst, src *float32, n int)
+
 // f32LerpNEON computes, the product rounded,
 //
 //	for i := range n {

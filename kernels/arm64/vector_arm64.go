@@ -111,6 +111,18 @@ func F32Zip(dst, a, b []float32) {
 	}
 }
 
+// F32Even sets dst[i] = src[2·i]. Nothing behind the last element is read.
+func F32Even(dst, src []float32) {
+	if len(dst) > 0 {
+		src = src[:2*len(dst)-1]
+	}
+	for len(dst) > 0 {
+		n := min(len(dst), callLen)
+		f32EvenNEON(&dst[0], &src[0], n)
+		dst, src = dst[n:], src[min(2*n, len(src)):]
+	}
+}
+
 // F32Max returns the largest element of a slice that is not empty, NaN where
 // there is one.
 func F32Max(a []float32) float32 {

@@ -1095,6 +1095,37 @@ single:
 end:
 	RET
 
+// func f32EvenNEON(dst, src *float32, n int)
+TEXT ·f32EvenNEON(SB), NOSPLIT, $0-24
+	MOVD    dst+0(FP), R0
+	MOVD    src+8(FP), R1
+	MOVD    n+16(FP), R3
+	SUBS    $5, R3
+	BLT     tosingle
+	PCALIGN $16
+
+vector:
+	FLDPQ.P 32(R1), (F0, F1)
+	VUZP1   V1.S4, V0.S4, V2.S4
+	FMOVQ.P F2, 16(R0)
+	SUBS    $4, R3
+	BGE     vector
+
+tosingle:
+	ADD     $5, R3
+	SUBS    $1, R3
+	BLT     end
+	PCALIGN $16
+
+single:
+	FMOVS.P 8(R1), F0
+	FMOVS.P F0, 4(R0)
+	SUBS    $1, R3
+	BGE     single
+
+end:
+	RET
+
 // func f32LerpNEON(dst, a, b *float32, t float32, n int)
 TEXT ·f32LerpNEON(SB), NOSPLIT, $0-40
 	MOVD    dst+0(FP), R0

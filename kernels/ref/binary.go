@@ -128,6 +128,13 @@ func F32Zip(dst, a, b []float32) {
 	}
 }
 
+// F32Even sets dst[i] = src[2·i].
+func F32Even(dst, src []float32) {
+	for i := range dst {
+		dst[i] = src[2*i]
+	}
+}
+
 func prelu(x, slope float32) float32 {
 	if x < 0 {
 		return x * slope

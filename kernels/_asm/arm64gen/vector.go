@@ -273,6 +273,7 @@ func vectorFile(f *file) {
 		norm(f, sum, true)
 	}
 	zip(f)
+	even(f)
 	elementwise{
 		name: "f32LerpNEON", sig: "(dst, a, b *float32, t float32, n int)", size: 40,
 		doc:  "f32LerpNEON computes, the product rounded,\n\n\tfor i := range n {\n\t\tdst[i] = a[i] + (b[i]-a[i])*t\n\t}",
@@ -346,6 +347,34 @@ func zip(f *file) {
 	f.op("FMOVS.P 4(R2), F1")
 	f.op("FMOVS.P F0, 4(R0)")
 	f.op("FMOVS.P F1, 4(R0)")
+	f.op("SUBS $1, R3")
+	f.op("BGE single")
+	f.label("end")
+	f.op("RET")
+}
+
+// even writes the gathering of every other element. Whole vectors end before
+// the last element, since they read what is behind theirs.
+func even(f *file) {
+	f.text("f32EvenNEON", "(dst, src *float32, n int)", 24, "f32EvenNEON computes\n\n\tfor i := range n {\n\t\tdst[i] = src[2*i]\n\t}")
+	f.op("MOVD dst+0(FP), R0")
+	f.op("MOVD src+8(FP), R1")
+	f.op("MOVD n+16(FP), R3")
+	f.op("SUBS $5, R3")
+	f.op("BLT tosingle")
+	f.loop("vector")
+	f.op("FLDPQ.P 32(R1), (F0, F1)")
+	f.op("VUZP1 V1.S4, V0.S4, V2.S4")
+	f.op("FMOVQ.P F2, 16(R0)")
+	f.op("SUBS $4, R3")
+	f.op("BGE vector")
+	f.label("tosingle")
+	f.op("ADD $5, R3")
+	f.op("SUBS $1, R3")
+	f.op("BLT end")
+	f.loop("single")
+	f.op("FMOVS.P 8(R1), F0")
+	f.op("FMOVS.P F0, 4(R0)")
 	f.op("SUBS $1, R3")
 	f.op("BGE single")
 	f.label("end")
