@@ -6,6 +6,7 @@ import (
 
 	"github.com/edgecam/edgecam/internal/graph"
 	"github.com/edgecam/edgecam/internal/tensor"
+	"github.com/edgecam/edgecam/kernels"
 )
 
 // StridedCopy is the machine operator behind every rearrangement of elements:
@@ -352,7 +353,7 @@ func stridesOf(t *tensor.Tensor) (st [tensor.MaxRank]int) {
 type moveJob struct {
 	move
 	dst, src *tensor.Tensor
-	zip      func(dst, a, b []float32) // for interleaving; nil: plain Go
+	set      *kernels.Set // for interleaving words of four bytes, and back; nil: plain Go
 
 	axis, chunk int // tiles are chunk elements of this axis
 	first       int // the first tile
@@ -398,7 +399,7 @@ func moveStep(jobs []moveJob) Step {
 // moveSteps is the one step of an operator that is a single move from input 0
 // to output 0.
 func moveSteps(env *Env, m move) []Step {
-	return []Step{moveStep([]moveJob{{move: m, dst: env.Out[0], src: env.In[0], zip: env.Kernels.F32Zip}})}
+	return []Step{moveStep([]moveJob{{move: m, dst: env.Out[0], src: env.In[0], set: env.Kernels}})}
 }
 
 // tile performs piece t of the move.
@@ -410,24 +411,33 @@ func (j *moveJob) tile(t int) {
 		m.dstOff += at * m.dst[j.axis]
 		m.srcOff += at * m.src[j.axis]
 	}
-	if j.zip != nil && m.zips() && j.dst.DType.Size() == 4 && m.elems() > 0 {
-		m.zipRows(whole[float32](j.dst), whole[float32](j.src), j.zip)
-		return
+	if j.set == nil || j.dst.DType.Size() != 4 || !m.paired(whole[float32](j.dst), whole[float32](j.src), j.set) {
+		m.exec(j.dst, j.src)
 	}
-	m.exec(j.dst, j.src)
 }
 
-// zips reports whether a planned move interleaves runs, two and two.
-func (m *move) zips() bool {
+// paired performs a planned move that interleaves runs, two and two, or takes
+// every other element. It reports false for other moves.
+func (m *move) paired(dst, src []float32, k *kernels.Set) bool {
+	const few = 8 // elements that are not worth a call
 	col, row := m.n-1, m.n-2
-	return row >= 0 && m.ext[col] == 2 && m.dst[col] == 1 && m.dst[row] == 2 && m.src[row] == 1
-}
-
-func (m *move) zipRows(dst, src []float32, zip func(dst, a, b []float32)) {
-	n, b := m.ext[m.n-2], m.src[m.n-1]
-	for o := m.outer(2); o.more; o.next() {
-		zip(dst[o.d:o.d+2*n], src[o.s:o.s+n], src[o.s+b:o.s+b+n])
+	switch {
+	case col < 0 || m.dst[col] != 1 || m.elems() == 0:
+		return false
+	case m.src[col] == 2 && m.ext[col] >= few:
+		n := m.ext[col]
+		for o := m.outer(1); o.more; o.next() {
+			k.F32Even(dst[o.d:o.d+n], src[o.s:o.s+2*n-1])
+		}
+		return true
+	case row >= 0 && m.ext[col] == 2 && m.dst[row] == 2 && m.src[row] == 1 && m.ext[row] >= few:
+		n, b := m.ext[row], m.src[col]
+		for o := m.outer(2); o.more; o.next() {
+			k.F32Zip(dst[o.d:o.d+2*n], src[o.s:o.s+n], src[o.s+b:o.s+b+n])
+		}
+		return true
 	}
+	return false
 }
 
 // wordBytes views a word as bytes.
