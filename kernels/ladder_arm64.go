@@ -2,7 +2,10 @@
 
 package kernels
 
-import "github.com/edgecam/edgecam/kernels/arm64"
+import (
+	"github.com/edgecam/edgecam/kernels/arm64"
+	"github.com/edgecam/edgecam/kernels/ref"
+)
 
 // machine returns the rungs above ref that this CPU can run: every arm64 CPU
 // has NEON.
@@ -10,6 +13,8 @@ func machine(s Set) []*Set {
 	s.Name = "neon"
 	s.F32Gemm, s.F32Igemm = arm64.F32Gemm, arm64.F32Igemm
 	s.F32MR, s.F32NR = arm64.F32MR, arm64.F32NR
+	s.F32WinogradIn = [NumWinograd]func(*ref.WinogradInF32){Winograd2: arm64.F32WinogradIn2, Winograd4: arm64.F32WinogradIn4}
+	s.F32WinogradOut = [NumWinograd]func(*ref.WinogradOutF32){Winograd2: arm64.F32WinogradOut2, Winograd4: arm64.F32WinogradOut4}
 	s.F32Dwconv = arm64.F32Dwconv
 	s.F32MaxPool, s.F32AvgPool = arm64.F32MaxPool, arm64.F32AvgPool
 	s.F32Unary = [NumUnary]func(dst, src []float32, p, q float32){

@@ -36,3 +36,29 @@
 #define PoolF32_Pixels 40
 #define PoolF32_Taps 48
 #define PoolF32_C 56
+
+#define WinogradInF32_In 0
+#define WinogradInF32_Zero 8
+#define WinogradInF32_Pixels 16
+#define WinogradInF32_Out 24
+#define WinogradInF32_Work 32
+#define WinogradInF32_InStride 40
+#define WinogradInF32_OutStride 48
+#define WinogradInF32_PlaneStride 56
+#define WinogradInF32_Tiles 64
+#define WinogradInF32_C 72
+
+#define WinogradOutF32_In 0
+#define WinogradOutF32_Pixels 8
+#define WinogradOutF32_Out 16
+#define WinogradOutF32_Res 24
+#define WinogradOutF32_Spare 32
+#define WinogradOutF32_Work 40
+#define WinogradOutF32_InStride 48
+#define WinogradOutF32_PlaneStride 56
+#define WinogradOutF32_OutStride 64
+#define WinogradOutF32_ResStride 72
+#define WinogradOutF32_Tiles 80
+#define WinogradOutF32_C 88
+#define WinogradOutF32_Min 96
+#define WinogradOutF32_Max 100

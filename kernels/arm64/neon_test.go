@@ -172,9 +172,11 @@ func TestArgOffsets(t *testing.T) {
 		t.Fatal(err)
 	}
 	structs := map[string]reflect.Type{
-		"GemmF32":   reflect.TypeFor[ref.GemmF32](),
-		"DwconvF32": reflect.TypeFor[ref.DwconvF32](),
-		"PoolF32":   reflect.TypeFor[ref.PoolF32](),
+		"GemmF32":        reflect.TypeFor[ref.GemmF32](),
+		"DwconvF32":      reflect.TypeFor[ref.DwconvF32](),
+		"PoolF32":        reflect.TypeFor[ref.PoolF32](),
+		"WinogradInF32":  reflect.TypeFor[ref.WinogradInF32](),
+		"WinogradOutF32": reflect.TypeFor[ref.WinogradOutF32](),
 	}
 	defines := regexp.MustCompile(`(?m)^#define (\w+)_(\w+) (\d+)$`).FindAllStringSubmatch(string(text), -1)
 	if want := strings.Count(string(text), "#define"); len(defines) != want || want == 0 {

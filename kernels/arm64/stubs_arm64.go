@@ -734,3 +734,47 @@ func jpegUpsampleH2V2NEON(dst, near, far *byte, blocks int)
 //
 //go:noescape
 func jpegToRGBNEON(dst, y, cb, cr *byte, blocks int)
+
+// f32WinogradIn4NEON computes, for C a multiple of 4,
+//
+//	for t := range Tiles {
+//		for c := range C {
+//			V[t][c] = Bᵀ·d[t][c]·B
+//		}
+//	}
+//
+//go:noescape
+func f32WinogradIn4NEON(a *ref.WinogradInF32)
+
+// f32WinogradOut4NEON computes, for C a multiple of 4,
+//
+//	for t := range Tiles {
+//		for c := range C {
+//			Y[t][c] = clamp(Aᵀ·m[t][c]·A+Res[t][c], Min, Max)
+//		}
+//	}
+//
+//go:noescape
+func f32WinogradOut4NEON(a *ref.WinogradOutF32)
+
+// f32WinogradIn2NEON computes, for C a multiple of 4,
+//
+//	for t := range Tiles {
+//		for c := range C {
+//			V[t][c] = Bᵀ·d[t][c]·B
+//		}
+//	}
+//
+//go:noescape
+func f32WinogradIn2NEON(a *ref.WinogradInF32)
+
+// f32WinogradOut2NEON computes, for C a multiple of 4,
+//
+//	for t := range Tiles {
+//		for c := range C {
+//			Y[t][c] = clamp(Aᵀ·m[t][c]·A+Res[t][c], Min, Max)
+//		}
+//	}
+//
+//go:noescape
+func f32WinogradOut2NEON(a *ref.WinogradOutF32)

@@ -64,11 +64,11 @@ func main() {
 	out := flag.String("out", ".", "folder of package kernels/arm64")
 	flag.Parse()
 	files := map[string]func(*file){
-		"gemm": gemmFile, "window": windowFile, "vector": vectorFile, "unary": unaryFile, "peak": peakFile, "preprocess": preprocessFile, "jpeg": jpegFile,
+		"gemm": gemmFile, "window": windowFile, "vector": vectorFile, "unary": unaryFile, "peak": peakFile, "preprocess": preprocessFile, "jpeg": jpegFile, "winograd": winogradFile,
 	}
 	var stubs bytes.Buffer
 	stubs.WriteString(header + "//go:build !noasm\n\npackage arm64\n\nimport \"github.com/edgecam/edgecam/kernels/ref\"\n")
-	for _, name := range []string{"gemm", "window", "vector", "unary", "peak", "preprocess", "jpeg"} {
+	for _, name := range []string{"gemm", "window", "vector", "unary", "peak", "preprocess", "jpeg", "winograd"} {
 		var f file
 		f.asm.WriteString(header + "//go:build !noasm\n\n#include \"textflag.h\"\n#include \"args_arm64.h\"\n#include \"neon_arm64.h\"\n")
 		files[name](&f)
