@@ -250,3 +250,46 @@ func TestU8SpanY(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkU8 works on a row of 640 pixels that becomes one of 352, in every slot.
+func BenchmarkU8(b *testing.B) {
+	const src, dst = 640, 352
+	r := rand.New(rand.NewPCG(41, 42))
+	bytes := make([]byte, 16*src)
+	for i := range bytes {
+		bytes[i] = byte(r.Uint32())
+	}
+	out, up, down := make([]byte, 16*src), make([]uint16, 4*dst), make([]uint16, 4*dst)
+	floats := make([]float32, 3*dst)
+	taps, order := make([]ref.TapU8, dst), ref.NewOrderU8([3]int{2, 1, 0}, 3)
+	spans, weights := make([]ref.SpanU8, dst), make([]int32, 4*dst)
+	for i := range taps {
+		taps[i] = ref.TapU8{At: int32(3 * (i * src / dst)), A: 1024, B: 1024}
+		spans[i] = ref.SpanU8{At: int32(3 * (i * src / dst)), N: 4, W: int32(4 * i)}
+	}
+	for i := range weights {
+		weights[i] = 1 << 20
+	}
+	norm := ref.NewNormF32(norms[2][0], norms[2][1])
+	at := []int32{0, 4 * dst, 8 * dst, 12 * dst}
+	for _, s := range kernels.Available() {
+		for _, c := range []struct {
+			name string
+			run  func()
+		}{
+			{"YUYV", func() { s.U8YUYV(out, bytes[:2*src]) }},
+			{"NV12", func() { s.U8NV12(out, bytes[:src], bytes[src:][:src]) }},
+			{"Taps", func() { s.U8Taps(up, bytes, &order, taps) }},
+			{"Planes", func() { s.U8Planes(floats[:dst], floats[dst:][:dst], floats[2*dst:], up, down, 700, 1348, norm) }},
+			{"Pixels", func() { s.U8Pixels(floats, up, down, 700, 1348, norm) }},
+			{"SpanX", func() { s.U8SpanX(out[:4*dst], bytes, &[3]int{2, 1, 0}, 3, spans, weights) }},
+			{"SpanY", func() { s.U8SpanY(up, bytes[:16*dst], at, weights[:4]) }},
+		} {
+			b.Run(fmt.Sprintf("slot=%s/rung=%s", c.name, s.Name), func(b *testing.B) {
+				for b.Loop() {
+					c.run()
+				}
+			})
+		}
+	}
+}

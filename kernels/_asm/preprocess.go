@@ -66,15 +66,6 @@ func lookup8(name string, bytes [32]byte) Mem {
 	return m
 }
 
-// lookup32 returns memory of a vector of 8 numbers of 32 bits.
-func lookup32(name string, v [8]uint32) Mem {
-	m := GLOBL(name, RODATA|NOPTR)
-	for i, w := range v {
-		DATA(4*i, U32(w))
-	}
-	return m
-}
-
 // filled returns a register with a vector of copies of a 32-bit pattern.
 func filled(bits uint32) reg.VecVirtual {
 	x := YMM()
@@ -97,32 +88,26 @@ func taps() {
 	o := param("order")
 	order := YMM()
 	VBROADCASTI128(Mem{Base: o}, order)
-	first, second := YMM(), YMM()
-	VMOVDQU(lookup32("tapsLow", [8]uint32{1, 1, 1, 1, 3, 3, 3, 3}), first)
-	VMOVDQU(lookup32("tapsHigh", [8]uint32{5, 5, 5, 5, 7, 7, 7, 7}), second)
 	each(n, 4, []stride{{tap, 32}, {dst, 32}}, func() {
 		t := YMM()
 		VMOVDQU(Mem{Base: tap}, t)
 		var sums [2]reg.VecVirtual
-		for i, pick := range []reg.VecVirtual{first, second} {
-			left, right, weights := XMM(), XMM(), YMM()
-			at := GP64()
-			MOVLQSX(Mem{Base: tap, Disp: 16 * i}, at)
-			VMOVQ(Mem{Base: src, Index: at, Scale: 1}, left)
-			next := GP64()
-			MOVLQSX(Mem{Base: tap, Disp: 16*i + 8}, next)
-			VMOVQ(Mem{Base: src, Index: next, Scale: 1}, right)
-			both := left.AsY()
-			VINSERTI128(U8(1), right, both, both)
-			VPSHUFB(order, both, both)
-			VPERMD(t, pick, weights)
-			VPMADDWD(weights, both, both)
-			VPSRLD(U8(4), both, both)
-			sums[i] = both.(reg.VecVirtual)
+		for i := range sums {
+			// Pixels i and i+2, so that packing puts all four in order.
+			x, other, weights := YMM(), XMM(), YMM()
+			at, next := GP64(), GP64()
+			MOVLQSX(Mem{Base: tap, Disp: 8 * i}, at)
+			VMOVQ(Mem{Base: src, Index: at, Scale: 1}, x.AsX())
+			MOVLQSX(Mem{Base: tap, Disp: 8*i + 16}, next)
+			VMOVQ(Mem{Base: src, Index: next, Scale: 1}, other)
+			VINSERTI128(U8(1), other, x, x)
+			VPSHUFB(order, x, x)
+			VPSHUFD(U8(0x55+0xaa*i), t, weights)
+			VPMADDWD(weights, x, x)
+			VPSRLD(U8(4), x, x)
+			sums[i] = x
 		}
-		// Lanes hold pixels 0, 2 and 1, 3.
 		VPACKUSDW(sums[1], sums[0], sums[0])
-		VPERMQ(U8(0xd8), sums[0], sums[0])
 		VMOVDQU(sums[0], Mem{Base: dst})
 	})
 }

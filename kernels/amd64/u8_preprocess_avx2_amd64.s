@@ -13,58 +13,35 @@ TEXT ·u8TapsAVX2(SB), NOSPLIT, $0-40
 	MOVQ           n+32(FP), BX
 	MOVQ           order+16(FP), SI
 	VBROADCASTI128 (SI), Y0
-	VMOVDQU        tapsLow<>+0(SB), Y1
-	VMOVDQU        tapsHigh<>+0(SB), Y2
 
 loop:
-	VMOVDQU     (DX), Y3
+	VMOVDQU     (DX), Y1
 	MOVLQSX     (DX), SI
-	VMOVQ       (CX)(SI*1), X4
-	MOVLQSX     8(DX), SI
-	VMOVQ       (CX)(SI*1), X5
-	VINSERTI128 $0x01, X5, Y4, Y4
-	VPSHUFB     Y0, Y4, Y4
-	VPERMD      Y3, Y1, Y5
-	VPMADDWD    Y5, Y4, Y4
-	VPSRLD      $0x04, Y4, Y4
+	VMOVQ       (CX)(SI*1), X2
 	MOVLQSX     16(DX), SI
-	VMOVQ       (CX)(SI*1), X6
+	VMOVQ       (CX)(SI*1), X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPSHUFB     Y0, Y2, Y2
+	VPSHUFD     $0x55, Y1, Y3
+	VPMADDWD    Y3, Y2, Y2
+	VPSRLD      $0x04, Y2, Y2
+	MOVLQSX     8(DX), SI
+	VMOVQ       (CX)(SI*1), X4
 	MOVLQSX     24(DX), SI
-	VMOVQ       (CX)(SI*1), X5
-	VINSERTI128 $0x01, X5, Y6, Y6
-	VPSHUFB     Y0, Y6, Y6
-	VPERMD      Y3, Y2, Y3
-	VPMADDWD    Y3, Y6, Y6
-	VPSRLD      $0x04, Y6, Y6
-	VPACKUSDW   Y6, Y4, Y4
-	VPERMQ      $0xd8, Y4, Y4
-	VMOVDQU     Y4, (AX)
+	VMOVQ       (CX)(SI*1), X3
+	VINSERTI128 $0x01, X3, Y4, Y4
+	VPSHUFB     Y0, Y4, Y4
+	VPSHUFD     $0xff, Y1, Y1
+	VPMADDWD    Y1, Y4, Y4
+	VPSRLD      $0x04, Y4, Y4
+	VPACKUSDW   Y4, Y2, Y2
+	VMOVDQU     Y2, (AX)
 	ADDQ        $0x20, DX
 	ADDQ        $0x20, AX
 	SUBQ        $0x04, BX
 	JNZ         loop
 	VZEROUPPER
 	RET
-
-DATA tapsLow<>+0(SB)/4, $0x00000001
-DATA tapsLow<>+4(SB)/4, $0x00000001
-DATA tapsLow<>+8(SB)/4, $0x00000001
-DATA tapsLow<>+12(SB)/4, $0x00000001
-DATA tapsLow<>+16(SB)/4, $0x00000003
-DATA tapsLow<>+20(SB)/4, $0x00000003
-DATA tapsLow<>+24(SB)/4, $0x00000003
-DATA tapsLow<>+28(SB)/4, $0x00000003
-GLOBL tapsLow<>(SB), RODATA|NOPTR, $32
-
-DATA tapsHigh<>+0(SB)/4, $0x00000005
-DATA tapsHigh<>+4(SB)/4, $0x00000005
-DATA tapsHigh<>+8(SB)/4, $0x00000005
-DATA tapsHigh<>+12(SB)/4, $0x00000005
-DATA tapsHigh<>+16(SB)/4, $0x00000007
-DATA tapsHigh<>+20(SB)/4, $0x00000007
-DATA tapsHigh<>+24(SB)/4, $0x00000007
-DATA tapsHigh<>+28(SB)/4, $0x00000007
-GLOBL tapsHigh<>(SB), RODATA|NOPTR, $32
 
 // func u8PlanesAVX2(d0 *float32, d1 *float32, d2 *float32, up *uint16, down *uint16, a int, b int, norm *float32, n int)
 // Requires: AVX, AVX2, FMA3
