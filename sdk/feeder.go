@@ -128,6 +128,8 @@ func (l *Feeder) fit() error {
 	if l.chosen.Task != l.task {
 		return fmt.Errorf("preset %s is for edgecam %v, not %v: %w", l.chosen.Name, l.chosen.Task, l.task, ErrPreset)
 	}
+	// What comes out of a softmax needs no other one.
+	l.chosen.Logits = l.chosen.Logits && !l.model.endsInSoftmax()
 	if l.labels == nil && card != nil {
 		l.labels = card.Labels
 	}
@@ -137,6 +139,24 @@ func (l *Feeder) fit() error {
 	}
 	l.free = []*lane{first}
 	return l.name(classes)
+}
+
+// endsInSoftmax reports whether an output is that of a softmax, but for its
+// shape.
+func (m *Model) endsInSoftmax() bool {
+	for _, v := range m.graph.Outputs {
+		for v != nil && v.Node != nil {
+			switch v.Node.Type {
+			case "Softmax":
+				return true
+			case "Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast":
+				v = v.Node.In[0]
+				continue
+			}
+			break
+		}
+	}
+	return false
 }
 
 // newLane makes what one call needs around a session, and tells the number of

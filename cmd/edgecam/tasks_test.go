@@ -61,6 +61,11 @@ func TestClassify(t *testing.T) {
 	if r := execute(t, line...); r.code != 0 || !strings.Contains(r.stdout, "class 1 0.77") {
 		t.Errorf("without labels: code %d: %s%s", r.code, r.stdout, r.stderr)
 	}
+	// A softmax inside the model is not followed by another one.
+	line[2] = tasks + "probabilities.onnx"
+	if r := execute(t, append(line, "--labels", exact)...); r.code != 0 || !strings.Contains(r.stdout, "ms: green 0.77; dark 0.16") {
+		t.Errorf("with a softmax inside: code %d: %s%s", r.code, r.stdout, r.stderr)
+	}
 	for name, content := range map[string]string{"short": "a\nb\n", "a line too many": "a\nb\nc\nd\ne\n", "empty": ""} {
 		if r := execute(t, append(line, "--labels", file(t, "l.txt", content))...); r.code != 2 || !strings.Contains(r.stderr, "tells 4 classes apart") {
 			t.Errorf("%s labels: code %d: %s", name, r.code, r.stderr)

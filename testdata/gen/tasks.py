@@ -30,6 +30,14 @@ def colours():
     logits = s.run(None, {"image": np.broadcast_to(x[:, None, None], (1, 3, 32, 32)).astype(np.float32)})[0][0].astype(np.float64)
     p = np.exp(logits - logits.max())
     p /= p.sum()
+    # The same with the softmax inside, and behind it what only changes the shape.
+    m = onnx.load(os.path.join(out, "colours.onnx"))
+    m.graph.node[-1].output[0] = "logits"
+    m.graph.node.extend([h.make_node("Softmax", ["logits"], ["p"], axis=1), h.make_node("Flatten", ["p"], ["scores"])])
+    onnx.checker.check_model(m, full_check=True)
+    onnx.save(m, os.path.join(out, "probabilities.onnx"))
+    same = ort.InferenceSession(m.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"image": np.broadcast_to(x[:, None, None], (1, 3, 32, 32)).astype(np.float32)})[0][0]
+    assert np.abs(same - p).max() < 1e-5
     return [[int(i), round(float(p[i]), 5)] for i in np.argsort(-p)]
 
 
