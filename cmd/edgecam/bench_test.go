@@ -14,7 +14,7 @@ import (
 )
 
 // roof is a machine with round numbers: 100 GFLOP/s, tiles of 6x16.
-var roof = &roofline.Machine{Kernels: "avx2", Threads: 1, Peak: 100, TileRows: 6, TileColumns: 16,
+var roof = &roofline.Machine{Kernels: "avx2", Threads: 1, Peak: 100, TileRows: 6, TileColumns: 16, Functions: map[string]float64{"SiLU": 0.5},
 	Levels: []roofline.Level{{Name: "L1", Bytes: 32 << 10, Rate: 200}, {Name: "L2", Bytes: 512 << 10, Rate: 100}, {Name: "L3", Bytes: 32 << 20, Rate: 50}, {Name: "memory", Rate: 10}}}
 
 // product is a step of m x n x k multiply-adds that took a time.
@@ -84,6 +84,8 @@ func TestWhy(t *testing.T) {
 	pad := sdk.StepTime{Node: "conv", Op: "Conv", Kernel: "pad rows", Best: ms / 10}
 	silu := product(0, 600, 160, 128, ms, 100_000)
 	silu.Activation = "SiLU"
+	prelu := silu
+	prelu.Activation = "PRelu"
 	for _, c := range []struct {
 		name  string
 		m     *roofline.Machine
@@ -97,7 +99,8 @@ func TestWhy(t *testing.T) {
 		{"columns", roof, []sdk.StepTime{product(0, 600, 24, 500, ms, 100_000)}, "24 columns fill 75 % of 6x16 tiles", 1},
 		{"rows", roof, []sdk.StepTime{product(0, 49, 160, 500, ms, 100_000)}, "49 rows fill 91 % of 6x16 tiles", 1},
 		{"memory", roof, []sdk.StepTime{product(0, 60, 16, 1000, ms, 1_000_000)}, "bound by L3", 1},
-		{"activation", roof, []sdk.StepTime{silu}, "SiLU is not counted", 1},
+		{"activation", roof, []sdk.StepTime{silu}, "SiLU takes 19 %", 1},
+		{"another activation", roof, []sdk.StepTime{prelu}, "PRelu is not counted", 1},
 		{"other steps", roof, []sdk.StepTime{pad, product(0, 600, 160, 128, ms, 100_000)}, "9 % goes to other steps", 1},
 		{"short", &two, []sdk.StepTime{product(0, 48, 16, 128, 20*time.Microsecond, 10_000)}, "20 µs: short for 2 threads", 1},
 		{"far data", roof, []sdk.StepTime{product(0, 600, 160, 500, 2*ms, 1_000_000)}, "976.6 KiB come from L3", 1},

@@ -244,7 +244,9 @@ func (l *layerTime) why(m *roofline.Machine) string {
 	if aside > 0.05*l.Best {
 		why = append(why, fmt.Sprintf("%.0f %% goes to other steps", 100*aside/l.Best))
 	}
-	if l.Activation != "" {
+	if rate := m.Functions[l.Activation]; rate > 0 {
+		why = append(why, fmt.Sprintf("%s takes %.0f %%", l.Activation, 100*float64(l.Rows*l.Columns)/rate/float64(max(l.best, 1))))
+	} else if l.Activation != "" {
 		why = append(why, l.Activation+" is not counted")
 	}
 	if m.Threads > 1 && l.best < 50*time.Microsecond {

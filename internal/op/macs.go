@@ -1,9 +1,6 @@
 package op
 
-import (
-	"github.com/edgecam/edgecam/internal/graph"
-	"github.com/edgecam/edgecam/kernels"
-)
+import "github.com/edgecam/edgecam/internal/graph"
 
 // MACs implements Counter.
 func (c *Conv) MACs(in, out []*graph.Value) int64 {
@@ -26,24 +23,9 @@ func elems64(v *graph.Value) int64 { return int64(v.Type.Shape.Elems()) }
 func (c *ConvNHWC) Activation() string {
 	switch {
 	case c.Act.HasUnary:
-		return unaryNames[c.Act.Unary]
+		return c.Act.Unary.String()
 	case c.Act.Slope != nil:
 		return "PRelu"
 	}
 	return ""
-}
-
-// unaryNames names the functions of which there are kernels.
-var unaryNames = [kernels.NumUnary]string{
-	kernels.Clamp:       "Clip",
-	kernels.LeakyRelu:   "LeakyRelu",
-	kernels.Sigmoid:     "Sigmoid",
-	kernels.SiLU:        "SiLU",
-	kernels.HardSigmoid: "HardSigmoid",
-	kernels.HardSwish:   "HardSwish",
-	kernels.Tanh:        "Tanh",
-	kernels.Exp:         "Exp",
-	kernels.Erf:         "Erf",
-	kernels.Gelu:        "Gelu",
-	kernels.Affine:      "Affine",
 }

@@ -118,3 +118,21 @@ func traffic(set *kernels.Set, threads, bytes int, budget time.Duration) float64
 	})
 	return max(add, read)
 }
+
+// function returns the billions of elements a second that all threads apply a
+// function to, with operands in L1.
+func function(set *kernels.Set, f kernels.Unary, threads int, budget time.Duration) float64 {
+	const n = 2048
+	buffers := make([][]float32, threads)
+	for w := range buffers {
+		buffers[w] = make([]float32, 2*n)
+		for i := range buffers[w] {
+			buffers[w][i] = float32(i%64) / 8
+		}
+	}
+	return best(threads, budget, n, func(w, times int) {
+		for range times {
+			set.F32Unary[f](buffers[w][:n], buffers[w][n:], 1, 6)
+		}
+	})
+}

@@ -29,6 +29,9 @@ type Machine struct {
 	Levels      []Level // the fastest first; the last is memory
 	TileRows    int     // of the matrix kernel
 	TileColumns int
+	// Functions is how many elements all threads apply a function to, in
+	// billions a second, with operands in L1. Names are those of kernels.Unary.
+	Functions map[string]float64
 }
 
 // Measure times the loops of a rung on a number of threads, at most
@@ -45,10 +48,14 @@ func Measure(rung string, threads int, budget time.Duration) (*Machine, error) {
 		m.Levels = append(m.Levels, Level{Name: fmt.Sprintf("L%d", c.level), Bytes: c.bytes * ((threads + c.sharers - 1) / c.sharers)})
 	}
 	m.Levels = append(m.Levels, Level{Name: "memory"})
-	each := budget / time.Duration(len(m.Levels)+1)
+	each := budget / time.Duration(len(m.Levels)+2)
 	m.Peak = peak(set, threads, each)
 	for i := range m.Levels {
 		m.Levels[i].Rate = traffic(set, threads, m.buffer(i), each)
+	}
+	m.Functions = map[string]float64{}
+	for f := range kernels.NumUnary {
+		m.Functions[f.String()] = function(set, f, threads, each/time.Duration(kernels.NumUnary))
 	}
 	// A level is as fast as those below it, which are read through it.
 	for i := len(m.Levels) - 2; i >= 0; i-- {

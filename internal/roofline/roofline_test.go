@@ -73,6 +73,11 @@ func TestMeasure(t *testing.T) {
 			if m.Threads != min(threads, runtime.GOMAXPROCS(0)) || m.Kernels != set.Name || !(m.Peak > 0) || m.TileRows != set.F32MR || m.TileColumns != set.F32NR {
 				t.Errorf("%s: %+v", set.Name, m)
 			}
+			for f := range kernels.NumUnary {
+				if !(m.Functions[f.String()] > 0) {
+					t.Errorf("%s: %v has rate %v", set.Name, f, m.Functions[f.String()])
+				}
+			}
 			for i, l := range m.Levels {
 				last := i == len(m.Levels)-1
 				if !(l.Rate > 0) || (l.Bytes == 0) != last || (l.Name == "memory") != last {
