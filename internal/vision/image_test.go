@@ -141,6 +141,23 @@ func TestPreprocessImageAllocatesNothing(t *testing.T) {
 	}
 }
 
+// A row whose pixels 32 bits cannot count is refused: kernels do not check places.
+func TestPreprocessTooWide(t *testing.T) {
+	p, _ := FindPreset("yolox")
+	pre, err := NewPreprocessor(p, 8, 8, NCHW)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := camera.Frame{Pix: make([]byte, mostSide+1), Width: 1, Height: mostSide + 1, Stride: 1, Format: camera.GRAY8} // memory that is never touched
+	if _, err := pre.Preprocess(make([]float32, pre.Len()), &f); err == nil {
+		t.Error("a picture that is too high passes")
+	}
+	f.Width, f.Height, f.Stride = f.Height, f.Width, f.Height
+	if _, err := pre.Preprocess(make([]float32, pre.Len()), &f); err == nil {
+		t.Error("a picture that is too wide passes")
+	}
+}
+
 // An environment variable that names no rung is an error, not another rung.
 func TestUnknownRung(t *testing.T) {
 	t.Setenv(kernels.EnvRung, "mmx")

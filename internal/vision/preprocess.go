@@ -55,6 +55,9 @@ func NewPreprocessor(p Preset, width, height int, layout Layout) (*Preprocessor,
 	return pre, nil
 }
 
+// mostSide keeps the places of pixels in a row, and of weights, within 32 bits.
+const mostSide = 1 << 27
+
 // Len returns the number of elements of the input.
 func (p *Preprocessor) Len() int { return 3 * p.width * p.height }
 
@@ -82,6 +85,9 @@ func (p *Preprocessor) PreprocessImage(dst []float32, img image.Image) (Transfor
 func (p *Preprocessor) run(dst []float32, v view) (Transform, error) {
 	if len(dst) != p.Len() {
 		return Transform{}, fmt.Errorf("vision: preprocessing: input of %d elements, want 3x%dx%d", len(dst), p.height, p.width)
+	}
+	if v.width > mostSide || v.height > mostSide {
+		return Transform{}, fmt.Errorf("vision: preprocessing: picture of %dx%d pixels: want at most %d a side", v.width, v.height, mostSide)
 	}
 	if p.preset.Place == CropCentre {
 		return p.crop(dst, v), nil

@@ -161,8 +161,8 @@ var clamped = func() (t [1024]uint8) {
 	return t
 }()
 
-// SpanU8 is one pixel of a row that shrinks: N pixels of the source, from byte At
-// on, with the weights from number W on.
+// SpanU8 is one pixel of a row that shrinks: N > 0 pixels of the source, from byte
+// At on, with the weights from number W on.
 type SpanU8 struct{ At, N, W int32 }
 
 const halfSpan = 1 << 21
