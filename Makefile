@@ -12,6 +12,8 @@ ASMSUM   = git ls-files -co --exclude-standard -z kernels | xargs -0 sha256sum
 TARGETS := linux/amd64 linux/arm64 linux/arm darwin/arm64 windows/amd64
 PYTHON  ?= python3
 FUZZTIME ?= 1m
+BENCH ?= .
+BENCHTIME ?= 0.2s
 # Without these tags no GoCV after 0.32 compiles against OpenCV 4.6.
 TAGS    := gocv,gocv_specific_modules,gocv_videoio
 # The version of OpenCV, or nothing; WHYNOT says why. Libraries that are not used are not linked.
@@ -67,7 +69,7 @@ fuzz:
 	@grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z]+' -H . | sed -E 's,/[^/]*:func , ,' | while read -r dir name; do \
 		echo "$$dir $$name"; $(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$dir || exit 1; done
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem -count 6 $(HOT)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -count 6 $(HOT)
 # Beside other runtimes; writes docs/benchmarks.md and the README's figures. PEERS holds vs.py, PYTHON has the
 # engines. At its defaults, ten nets take about ten minutes, on a machine that does nothing else.
 PEERS        ?= $(EDGECAM_ASSETS)/peers
@@ -75,7 +77,7 @@ MODELS       ?=
 ROUNDS       ?= 3
 SECONDS      ?= 0.4
 RUNS         ?= 10000
-REPEAT       ?= 3
+REPEAT       ?= 5
 HIST         ?= mobilenet_v2,fastestdet
 HIST_THREADS ?= 1
 OUT          ?= docs/benchmarks.md
