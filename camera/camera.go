@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"io/fs"
 	"math"
 	"time"
@@ -123,6 +124,23 @@ type Frame struct {
 	// monotonic clock reading; for files, when it was read. time.Since gives the
 	// frame's age.
 	Time time.Time
+	// Least is a wish of the reader, to be set before each Read: a picture that
+	// is stored as JPEG may come at a half, a quarter or an eighth of its size, as
+	// libjpeg scales it, with no side below that of Least. That takes a fraction of
+	// the time. Zero asks for all pixels.
+	Least image.Point
+	// Full is the size that the picture has in its source, where that is not
+	// Width x Height because of Least; otherwise zero. See Size.
+	Full image.Point
+}
+
+// Size returns the size of the picture in its source, in whose pixels detections
+// are given.
+func (f *Frame) Size() image.Point {
+	if f.Full != (image.Point{}) {
+		return f.Full
+	}
+	return image.Pt(f.Width, f.Height)
 }
 
 // Check returns an error unless Pix holds Height rows of Width pixels.
@@ -145,7 +163,7 @@ func (f *Frame) reset(w, h int) { f.shape(w, h, RGB24) }
 // shape makes f a packed frame of w x h pixels, reusing its memory.
 func (f *Frame) shape(w, h int, format Format) {
 	row, rows := format.row(w, h)
-	f.Width, f.Height, f.Stride, f.Format = w, h, row, format
+	f.Width, f.Height, f.Stride, f.Format, f.Full = w, h, row, format, image.Point{}
 	f.grow(row * rows)
 }
 

@@ -3,6 +3,7 @@ package camera
 import (
 	"context"
 	"fmt"
+	"image"
 	"sync"
 	"time"
 )
@@ -90,6 +91,7 @@ func (s *feed) Read(ctx context.Context, f *Frame) error {
 	}
 	if s.raw.Format != mjpeg {
 		*f, s.raw = s.raw, *f
+		s.raw.Least = image.Point{}
 		return nil
 	}
 	return s.raw.decode(f)

@@ -2,6 +2,7 @@ package camera
 
 import (
 	"encoding/binary"
+	"image"
 	"sync"
 
 	"github.com/edgecam/edgecam/internal/jpeg"
@@ -153,8 +154,12 @@ func (f *Frame) decodeBaseline(data []byte) bool {
 	}
 	turn := scanJPEG(data).orientation
 	if turn == 1 {
-		f.reset(h.Width, h.Height)
-		return d.RGB(f.Pix, f.Stride, 8) == nil
+		eighths := f.eighths(h)
+		f.reset(h.Size(eighths))
+		if eighths < 8 {
+			f.Full = image.Pt(h.Width, h.Height)
+		}
+		return d.RGB(f.Pix, f.Stride, eighths) == nil
 	}
 	var flat Frame
 	flat.reset(h.Width, h.Height)
@@ -163,4 +168,17 @@ func (f *Frame) decodeBaseline(data []byte) bool {
 	}
 	f.orient(&flat, turn)
 	return true
+}
+
+// eighths returns the least scale that f.Least allows.
+func (f *Frame) eighths(h jpeg.Header) int {
+	n := 8
+	for n > 1 && f.Least.X > 0 && f.Least.Y > 0 {
+		w, h := h.Size(n / 2)
+		if w < f.Least.X || h < f.Least.Y {
+			break
+		}
+		n /= 2
+	}
+	return n
 }

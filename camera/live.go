@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"io"
 	"math/rand/v2"
 	"sync"
@@ -116,6 +117,7 @@ func (l *Live) Read(ctx context.Context, f *Frame) error {
 		switch {
 		case has && l.raw.Format != mjpeg:
 			*f, l.raw = l.raw, *f
+			l.raw.Least = image.Point{}
 			return nil
 		case has:
 			err := l.raw.decode(f)

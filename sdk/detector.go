@@ -129,7 +129,7 @@ func (d *Detector) Detect(ctx context.Context, img image.Image) (dets []Detectio
 }
 
 // DetectFrame finds the objects in a frame, best first. Boxes are in pixels
-// of the frame.
+// of the frame's picture: f.Size() tells how many it has.
 func (d *Detector) DetectFrame(ctx context.Context, f *camera.Frame) ([]Detection, error) {
 	return d.AppendFrame(ctx, nil, f)
 }
@@ -156,7 +156,8 @@ func (d *Detector) read(n *lane, dst []Detection, f *camera.Frame, t vision.Tran
 	if !d.chosen.Unique {
 		found = vision.NMS(found, float32(d.config.IoU))
 	}
-	if err := n.detector.Masks(found, n.outputs, t, f.Width, f.Height); err != nil {
+	size := f.Size()
+	if err := n.detector.Masks(found, n.outputs, t, size.X, size.Y); err != nil {
 		return dst, err
 	}
 	for _, x := range found {

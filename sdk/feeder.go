@@ -286,6 +286,12 @@ func (l *Feeder) picture(ctx context.Context, img image.Image, read func(*lane, 
 	return n.run(ctx, start, &n.frame, transform, read)
 }
 
+// Least returns camera.Frame.Least for pictures of the given size: that of the
+// input, as far as a picture fills it.
+func (l *Feeder) Least(size image.Point) image.Point {
+	return l.chosen.Least(l.size[0], l.size[1], size)
+}
+
 // onFrame runs one call on a frame.
 func (l *Feeder) onFrame(ctx context.Context, f *camera.Frame, read func(*lane, *camera.Frame, vision.Transform) error) error {
 	if f == nil {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"image"
+	"image/jpeg"
 	"io"
 	"math"
 	"testing"
@@ -72,6 +74,59 @@ func TestPipeline(t *testing.T) {
 	}
 	if s := p.Stats(); s.Frames != 3 || s.Damaged != 1 || len(seen) != 1 || s.Detect <= 0 {
 		t.Errorf("stats %+v, %d errors seen", s, len(seen))
+	}
+}
+
+// slide is a source of one JPEG picture.
+type slide struct{ data []byte }
+
+func (s slide) Read(_ context.Context, f *camera.Frame) error { return camera.Decode(f, s.data) }
+
+func (s slide) Close() error { return nil }
+
+// TestPipelineShrinks demands that boxes of pictures that were decoded smaller are
+// where they are in the whole ones.
+func TestPipelineShrinks(t *testing.T) {
+	large := image.NewRGBA(image.Rect(0, 0, 1024, 768))
+	small := squares()
+	for y := range 768 {
+		for x := range 1024 {
+			large.Set(x, y, small.At(x/8, y/8))
+		}
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, large, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, shrink := range []bool{false, true} {
+		p, out := pipeline(t)
+		p.Source, p.Frames, p.Shrink = slide{b.Bytes()}, 3, shrink
+		var widths []int
+		p.Sinks = append(p.Sinks, sdk.SinkFunc(func(_ context.Context, r *sdk.Result) error {
+			widths = append(widths, r.Frame.Width)
+			return nil
+		}))
+		if err := p.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if widths[0] != 1024 || (widths[1] < 1024) != shrink || widths[2] != widths[1] {
+			t.Errorf("shrink %v: frames of %v columns", shrink, widths)
+		}
+		want, _ := reference(t)
+		for dec := json.NewDecoder(out); dec.More(); {
+			var r sdk.Record
+			if err := dec.Decode(&r); err != nil {
+				t.Fatal(err)
+			}
+			if r.Width != 1024 || r.Height != 768 || len(r.Objects) != 1 {
+				t.Fatalf("record %+v", r)
+			}
+			for i, v := range r.Objects[0].Box {
+				if math.Abs(v-8*want[i]) > 8 {
+					t.Errorf("shrink %v: box %v, want %v times 8", shrink, r.Objects[0].Box, want)
+				}
+			}
+		}
 	}
 }
 

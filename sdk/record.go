@@ -27,7 +27,8 @@ type Object struct {
 
 // Record returns the result as a record. Scores have five decimals, boxes two.
 func (r *Result) Record() Record {
-	rec := Record{Schema: "edgecam.detection/1", Source: r.Frame.Source, Frame: r.Frame.Index, Width: r.Frame.Width, Height: r.Frame.Height,
+	size := r.Frame.Size()
+	rec := Record{Schema: "edgecam.detection/1", Source: r.Frame.Source, Frame: r.Frame.Index, Width: size.X, Height: size.Y,
 		InferenceMillis: round(float64(r.Inference)/float64(time.Millisecond), 3), Objects: make([]Object, len(r.Detections))}
 	for i, x := range r.Detections {
 		rec.Objects[i] = Object{Label: r.Detector.Label(x.Class), ClassID: x.Class, Score: round(float64(x.Score), 5), Box: [4]float64{

@@ -48,7 +48,8 @@ func (m *Model) NewSegmenter(c SegmenterConfig) (*Segmenter, error) {
 func (s *Segmenter) Segment(ctx context.Context, img image.Image) (*Mask, error) {
 	m := &Mask{}
 	err := s.picture(ctx, img, func(n *lane, f *camera.Frame, t vision.Transform) error {
-		return n.segmenter.Decode(m, n.outputs, t, f.Width, f.Height)
+		size := f.Size()
+		return n.segmenter.Decode(m, n.outputs, t, size.X, size.Y)
 	})
 	if err != nil {
 		return nil, err
@@ -59,7 +60,8 @@ func (s *Segmenter) Segment(ctx context.Context, img image.Image) (*Mask, error)
 // SegmentFrame is Segment of a frame, into the memory of dst.
 func (s *Segmenter) SegmentFrame(ctx context.Context, dst *Mask, f *camera.Frame) error {
 	return s.onFrame(ctx, f, func(n *lane, f *camera.Frame, t vision.Transform) error {
-		return n.segmenter.Decode(dst, n.outputs, t, f.Width, f.Height)
+		size := f.Size()
+		return n.segmenter.Decode(dst, n.outputs, t, size.X, size.Y)
 	})
 }
 

@@ -136,6 +136,7 @@ func runDetect(ctx context.Context, o output, f detectFlags) (err error) {
 		return err
 	}
 	p.Source, p.Damaged = j.in, j.damaged
+	p.Shrink = j.in.live != nil && f.out == "" // of files results are as other runtimes have them
 	if wake != nil {
 		p.Source = &gate{src: j.in, wake: wake}
 		j.note("asleep until an edge at %s", f.wake)

@@ -85,7 +85,8 @@ func (p *printer) put(f *camera.Frame, inference time.Duration, r finding) error
 	if !p.in.still {
 		place = fmt.Sprintf("%s #%d", place, f.Index)
 	}
-	return p.o.line("%s %dx%d %.1f ms: %s", place, f.Width, f.Height, ms, r.full())
+	size := f.Size()
+	return p.o.line("%s %dx%d %.1f ms: %s", place, size.X, size.Y, ms, r.full())
 }
 
 // show prints a line on the terminal, over the last one where that is wanted.

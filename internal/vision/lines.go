@@ -24,7 +24,8 @@ const (
 type view struct {
 	kind          kind
 	width, height int
-	pix           []byte // of YCbCr, luma
+	full          image.Point // size of the picture in its source
+	pix           []byte      // of YCbCr, luma
 	stride        int
 	cb, cr        []byte
 	chromaStride  int
@@ -33,7 +34,7 @@ type view struct {
 
 // viewFrame returns the view of a frame that passes its Check.
 func viewFrame(f *camera.Frame) view {
-	v := view{width: f.Width, height: f.Height, pix: f.Pix, stride: f.Stride}
+	v := view{width: f.Width, height: f.Height, full: f.Size(), pix: f.Pix, stride: f.Stride}
 	switch f.Format {
 	case camera.BGR24:
 		v.kind = bgrKind
@@ -51,7 +52,7 @@ func viewFrame(f *camera.Frame) view {
 // camera.Frame.SetImage, or false where it cannot be read as it lies.
 func viewImage(img image.Image) (view, bool) {
 	b := img.Bounds()
-	v := view{width: b.Dx(), height: b.Dy()}
+	v := view{width: b.Dx(), height: b.Dy(), full: b.Size()}
 	if b.Empty() {
 		return v, false
 	}

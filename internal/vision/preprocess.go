@@ -3,7 +3,6 @@ package vision
 import (
 	"fmt"
 	"image"
-	"math"
 
 	"github.com/edgecam/edgecam/camera"
 	"github.com/edgecam/edgecam/kernels"
@@ -92,19 +91,8 @@ func (p *Preprocessor) run(dst []float32, v view) (Transform, error) {
 	if p.preset.Place == CropCentre {
 		return p.crop(dst, v), nil
 	}
-	w, h := p.width, p.height
-	t := Transform{ScaleX: float64(w) / float64(v.width), ScaleY: float64(h) / float64(v.height)}
-	left, top := 0, 0
-	if p.preset.Place != Stretch {
-		r := min(t.ScaleX, t.ScaleY)
-		t.ScaleX, t.ScaleY = r, r
-		w = min(p.width, max(1, int(math.RoundToEven(float64(v.width)*r))))
-		h = min(p.height, max(1, int(math.RoundToEven(float64(v.height)*r))))
-		if p.preset.Place == LetterboxCentre {
-			left, top = (p.width-w)/2, (p.height-h)/2
-			t.OffsetX, t.OffsetY = float64(left), float64(top)
-		}
-	}
+	w, h, t := p.preset.fit(p.width, p.height, v.full)
+	left, top := int(t.OffsetX), int(t.OffsetY)
 	p.resize.start(v, w, h, p.preset.BGR)
 	for y := range p.height {
 		if y < top || y >= top+h {
@@ -119,28 +107,16 @@ func (p *Preprocessor) run(dst []float32, v view) (Transform, error) {
 	return t, nil
 }
 
-// crop fills the input from the middle of v: the side that limits becomes
-// Resize pixels for Crop of the input, the other one in proportion, rounded down,
-// and so are the offsets.
+// crop fills the input from the middle of v.
 func (p *Preprocessor) crop(dst []float32, v view) Transform {
-	w, h := p.width*p.preset.Resize/p.preset.Crop, p.height*p.preset.Resize/p.preset.Crop
-	frameW, frameH := int64(v.width), int64(v.height)
-	const most = 1 << 30 // of a frame that is a line
-	if frameW*int64(p.height) < frameH*int64(p.width) {
-		h = max(p.height, int(min(int64(w)*frameH/frameW, most)))
-	} else {
-		w = max(p.width, int(min(int64(h)*frameW/frameH, most)))
-	}
-	left, top := (w-p.width)/2, (h-p.height)/2
+	w, h, t := p.preset.fit(p.width, p.height, v.full)
+	left, top := int(-t.OffsetX), int(-t.OffsetY)
 	p.shrink.start(v, w, h, left, top, p.width, p.height, p.preset.BGR)
 	for y := range p.height {
 		row := p.shrink.row(y)
 		p.put(dst, row, row, coefOne, 0, 0, y)
 	}
-	return Transform{
-		ScaleX: float64(w) / float64(v.width), ScaleY: float64(h) / float64(v.height),
-		OffsetX: -float64(left), OffsetY: -float64(top),
-	}
+	return t
 }
 
 // place returns where channel c of the pixel (x, y) is, and the distance of the

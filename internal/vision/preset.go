@@ -3,6 +3,8 @@ package vision
 import (
 	"errors"
 	"fmt"
+	"image"
+	"math"
 	"slices"
 	"strings"
 )
@@ -103,6 +105,55 @@ func PresetNames() []string {
 		names[i] = presets[i].Name
 	}
 	return names
+}
+
+// Least returns the size below which frames of a picture of some size should not
+// come for an input of width x height pixels: camera.Frame.Least.
+func (p *Preset) Least(width, height int, size image.Point) image.Point {
+	if size.X < 1 || size.Y < 1 {
+		return image.Point{}
+	}
+	w, h, _ := p.fit(width, height, size)
+	return image.Pt(w, h)
+}
+
+// fit returns what a picture of some size becomes for an input of width x height
+// pixels, and where it lies in that.
+func (p *Preset) fit(width, height int, size image.Point) (w, h int, t Transform) {
+	if p.Place == CropCentre {
+		return p.fitCrop(width, height, size)
+	}
+	w, h = width, height
+	t = Transform{ScaleX: float64(w) / float64(size.X), ScaleY: float64(h) / float64(size.Y)}
+	if p.Place == Stretch {
+		return w, h, t
+	}
+	r := min(t.ScaleX, t.ScaleY)
+	t.ScaleX, t.ScaleY = r, r
+	w = min(width, max(1, int(math.RoundToEven(float64(size.X)*r))))
+	h = min(height, max(1, int(math.RoundToEven(float64(size.Y)*r))))
+	if p.Place == LetterboxCentre {
+		t.OffsetX, t.OffsetY = float64((width-w)/2), float64((height-h)/2)
+	}
+	return w, h, t
+}
+
+// fitCrop is fit for a crop from the middle: the side that limits becomes Resize
+// pixels for Crop of the input, the other one in proportion, rounded down, and so
+// are the offsets.
+func (p *Preset) fitCrop(width, height int, size image.Point) (w, h int, t Transform) {
+	w, h = width*p.Resize/p.Crop, height*p.Resize/p.Crop
+	frameW, frameH := int64(size.X), int64(size.Y)
+	const most = 1 << 30 // of a frame that is a line
+	if frameW*int64(height) < frameH*int64(width) {
+		h = max(height, int(min(int64(w)*frameH/frameW, most)))
+	} else {
+		w = max(width, int(min(int64(h)*frameW/frameH, most)))
+	}
+	return w, h, Transform{
+		ScaleX: float64(w) / float64(size.X), ScaleY: float64(h) / float64(size.Y),
+		OffsetX: -float64((w - width) / 2), OffsetY: -float64((h - height) / 2),
+	}
 }
 
 // FindPreset returns the preset of a name, or an error that lists the names and
