@@ -82,3 +82,28 @@ func BenchmarkF32Lerp(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkF32Channels are the kernels of normalisation and of channel shuffles.
+func BenchmarkF32Channels(b *testing.B) {
+	for _, n := range []int{24, 96, 4096} {
+		for _, s := range kernels.Available() {
+			x, y, two := ones(n), ones(n), ones(2*n)
+			for _, k := range []struct {
+				name string
+				run  func()
+			}{
+				{"Norm", func() { s.F32Norm(y, x, nil, x, x, nil) }},
+				{"NormSumPRelu", func() { s.F32Norm(y, x, x, x, x, x) }},
+				{"Zip", func() { s.F32Zip(two, x, y) }},
+				{"Even", func() { s.F32Even(y, two) }},
+			} {
+				b.Run(fmt.Sprintf("rung=%s/op=%s/n=%d", s.Name, k.name, n), func(b *testing.B) {
+					for b.Loop() {
+						k.run()
+					}
+					elements(b, n)
+				})
+			}
+		}
+	}
+}

@@ -190,3 +190,48 @@ func BenchmarkF32Pool(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkF32Winograd are the transforms before and behind the products, for a
+// row of tiles in the middle of a picture of c channels.
+func BenchmarkF32Winograd(b *testing.B) {
+	const tiles = 14
+	inf := float32(math.Inf(1))
+	for kind, out := range [kernels.NumWinograd]int{kernels.Winograd2: 2, kernels.Winograd4: 4} {
+		in := out + 2
+		width := tiles*out + 2
+		var pixels, places []int32
+		for t := range tiles {
+			for i := range in * in {
+				pixels = append(pixels, int32(i/in*width+t*out+i%in))
+			}
+			for i := range out * out {
+				places = append(places, int32(i/out*width+t*out+i%out))
+			}
+		}
+		for _, c := range []int{64, 256} {
+			for _, s := range kernels.Available() {
+				picture, planes, zero := ones(in*width*c), ones(in*in*tiles*c), ones(c)
+				b.Run(fmt.Sprintf("rung=%s/op=in/tile=%d/c=%d", s.Name, out, c), func(b *testing.B) {
+					a := &ref.WinogradInF32{In: ptr(picture), Zero: ptr(zero), Pixels: &pixels[0], Out: ptr(planes), Work: winogradWork(),
+						InStride: 4 * c, OutStride: 4 * c, PlaneStride: 4 * c * tiles, Tiles: tiles, C: c}
+					call := new(ref.WinogradInF32)
+					for b.Loop() {
+						*call = *a
+						s.F32WinogradIn[kind](call)
+					}
+					elements(b, len(pixels)*c)
+				})
+				b.Run(fmt.Sprintf("rung=%s/op=out/tile=%d/c=%d", s.Name, out, c), func(b *testing.B) {
+					a := &ref.WinogradOutF32{In: ptr(planes), Pixels: &places[0], Out: ptr(picture), Spare: ptr(zero), Work: winogradWork(),
+						InStride: 4 * c, PlaneStride: 4 * c * tiles, OutStride: 4 * c, Tiles: tiles, C: c, Min: -inf, Max: inf}
+					call := new(ref.WinogradOutF32)
+					for b.Loop() {
+						*call = *a
+						s.F32WinogradOut[kind](call)
+					}
+					elements(b, len(pixels)*c)
+				})
+			}
+		}
+	}
+}
