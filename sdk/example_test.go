@@ -7,6 +7,7 @@ import (
 	"image"
 	_ "image/png"
 	"os"
+	"sync"
 
 	"github.com/edgecam/edgecam/camera"
 	"github.com/edgecam/edgecam/sdk"
@@ -137,4 +138,158 @@ func ExampleDetector_DetectFrame() {
 	// Output:
 	// ../testdata/sdk/squares.png 1
 	// yolox 1
+}
+
+// Tell what a picture shows. The model of this example knows four colours.
+func ExampleClassifier() {
+	model, err := sdk.Load("../testdata/tasks/colours.onnx")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	classifier, err := model.NewClassifier(sdk.ClassifierConfig{Preset: "imagenet", Labels: []string{"red", "green", "blue", "dark"}, Top: 2})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer classifier.Close()
+	picture, err := read("../testdata/tasks/green.png")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	top, err := classifier.Classify(context.Background(), picture)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, c := range top {
+		fmt.Printf("%s %.2f\n", classifier.Label(c.Class), c.Score)
+	}
+	// Output:
+	// green 0.77
+	// dark 0.16
+}
+
+// read reads a picture.
+func read(path string) (image.Image, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	picture, _, err := image.Decode(f)
+	return picture, err
+}
+
+// Tell the class of every pixel. The model of this example tells the strongest
+// of three colours.
+func ExampleSegmenter() {
+	model, err := sdk.Load("../testdata/tasks/halves.onnx")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	segmenter, err := model.NewSegmenter(sdk.SegmenterConfig{Preset: "segment", Labels: []string{"blue", "green", "red"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer segmenter.Close()
+	picture, err := read("../testdata/tasks/halves.png")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	mask, err := segmenter.Segment(context.Background(), picture)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	width := mask.Rect.Dx()
+	for _, x := range []int{0, width - 1} {
+		fmt.Println(segmenter.Label(int(mask.Pix[x])))
+	}
+	// Output:
+	// blue
+	// red
+}
+
+// Take frames from a source to sinks. Of a camera, which OpenLive opens, that
+// would be the newest frame each time.
+func ExamplePipeline() {
+	model, err := sdk.Load("../testdata/sdk/squares.onnx")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	detector, err := model.NewDetector(sdk.DetectorConfig{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer detector.Close()
+	source, err := camera.Open("../testdata/sdk/*.png")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer source.Close()
+	pipeline := sdk.Pipeline{Source: source, Detector: detector, Sinks: []sdk.Sink{
+		sdk.SinkFunc(func(_ context.Context, r *sdk.Result) error {
+			for _, d := range r.Detections {
+				fmt.Printf("%s: %s %.2f\n", r.Frame.Source, detector.Label(d.Class), d.Score)
+			}
+			return nil
+		}),
+	}}
+	if err := pipeline.Run(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(pipeline.Stats().Frames, "frame")
+	// Output:
+	// ../testdata/sdk/squares.png: person 0.98
+	// 1 frame
+}
+
+// Detect in raw pixels where they lie, from several goroutines, each with a
+// frame and results of its own.
+func ExampleDetector_AppendFrame() {
+	model, err := sdk.Load("../testdata/sdk/squares.onnx")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	detector, err := model.NewDetector(sdk.DetectorConfig{Threads: 1, MaxSessions: 2})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer detector.Close()
+	const width, height = 128, 96
+	pixels := make([]byte, width*height) // from anywhere: a camera of your own, shared memory
+	for y := range 64 {
+		for x := 64; x < width; x++ {
+			pixels[y*width+x] = 255
+		}
+	}
+	counts := make([]int, 2)
+	var group sync.WaitGroup
+	for i := range counts {
+		group.Go(func() {
+			frame := camera.Frame{Pix: pixels, Width: width, Height: height, Stride: width, Format: camera.GRAY8, Source: "mine"}
+			var found []sdk.Detection
+			for range 3 {
+				var err error
+				if found, err = detector.AppendFrame(context.Background(), found, &frame); err != nil {
+					fmt.Println(err)
+					return
+				}
+				counts[i] += len(found)
+			}
+		})
+	}
+	group.Wait()
+	fmt.Println(counts, detector.Stats().Frames)
+	// Output: [3 3] 6
 }
