@@ -64,8 +64,12 @@ func TestCaches(t *testing.T) {
 }
 
 func TestMeasure(t *testing.T) {
+	counts := []int{1, 2}
+	if testing.Short() {
+		counts = counts[1:]
+	}
 	for _, set := range kernels.Available() {
-		for _, threads := range []int{1, 2} {
+		for _, threads := range counts {
 			m, err := Measure(set.Name, threads, 10*time.Millisecond)
 			if err != nil {
 				t.Fatal(err)
