@@ -7,6 +7,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -229,16 +230,22 @@ func (s *Session) bound(vs []*graph.Value) []*tensor.Tensor {
 	return ts
 }
 
-// prepareAll prepares the nodes, on all processors since most of the work is
-// packing weights, and joins their steps in order.
+// prepareAll prepares the nodes and joins their steps in order. Most of the
+// work is packing weights: all processors do it, the largest first.
 func (s *Session) prepareAll() error {
 	nodes := s.g.Nodes
 	steps, errs := make([][]step, len(nodes)), make([]error, len(nodes))
+	order := make([]int, len(nodes))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(constBytes(nodes[b]), constBytes(nodes[a])) })
 	var next atomic.Int32
 	var wg sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(nodes)) {
 		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(nodes); i = int(next.Add(1)) - 1 {
+			for at := int(next.Add(1)) - 1; at < len(order); at = int(next.Add(1)) - 1 {
+				i := order[at]
 				steps[i], errs[i] = s.prepare(nodes[i])
 			}
 		})
@@ -251,6 +258,16 @@ func (s *Session) prepareAll() error {
 		s.steps = append(s.steps, steps[i]...)
 	}
 	return nil
+}
+
+// constBytes returns the size of the constants that a node reads.
+func constBytes(n *graph.Node) (sum int) {
+	for _, v := range n.In {
+		if v != nil && v.Const != nil {
+			sum += v.Type.Bytes()
+		}
+	}
+	return sum
 }
 
 // prepare returns the steps of a node.
