@@ -30,6 +30,24 @@ func TestAppendFrameAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(50, one); n != 0 {
 		t.Errorf("%v allocations a frame", n)
 	}
+	for _, format := range []camera.Format{camera.BGR24, camera.GRAY8, camera.YUYV, camera.NV12} {
+		f := camera.Frame{Pix: make([]byte, 3*160*120), Width: 160, Height: 120, Stride: 160, Format: format}
+		switch format {
+		case camera.BGR24:
+			f.Stride *= 3
+		case camera.YUYV:
+			f.Stride *= 2
+		}
+		one := func() {
+			if dets, err = d.AppendFrame(context.Background(), dets, &f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		one()
+		if n := testing.AllocsPerRun(50, one); n != 0 {
+			t.Errorf("%v: %v allocations a frame", format, n)
+		}
+	}
 }
 
 // TestTasks names a preset of one task where another is asked for.
