@@ -158,6 +158,33 @@ func TestPreprocessTooWide(t *testing.T) {
 	}
 }
 
+// The size in the source is the caller's word, and no other package checks it.
+func TestPreprocessFullSize(t *testing.T) {
+	for _, name := range []string{"fastestdet", "nanodet", "imagenet"} {
+		p, _ := FindPreset(name)
+		pre, err := NewPreprocessor(p, 32, 32, NCHW)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, dst := picture(60, 40, 1), make([]float32, pre.Len())
+		f.Full = image.Pt(120, 80)
+		half, err := pre.Preprocess(dst, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := pre.Preprocess(dst, picture(120, 80, 1))
+		if err != nil || half != whole {
+			t.Errorf("%s: %v, want %v: %v", name, half, whole, err)
+		}
+		for _, bad := range []image.Point{{0, 5}, {5, 0}, {-1, -1}, {1 << 30, 1}} {
+			f.Full = bad
+			if _, err := pre.Preprocess(dst, f); err == nil {
+				t.Errorf("%s: a size of %v passes", name, bad)
+			}
+		}
+	}
+}
+
 // An environment variable that names no rung is an error, not another rung.
 func TestUnknownRung(t *testing.T) {
 	t.Setenv(kernels.EnvRung, "mmx")

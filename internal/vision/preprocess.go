@@ -85,8 +85,10 @@ func (p *Preprocessor) run(dst []float32, v view) (Transform, error) {
 	if len(dst) != p.Len() {
 		return Transform{}, fmt.Errorf("vision: preprocessing: input of %d elements, want 3x%dx%d", len(dst), p.height, p.width)
 	}
-	if v.width > mostSide || v.height > mostSide {
-		return Transform{}, fmt.Errorf("vision: preprocessing: picture of %dx%d pixels: want at most %d a side", v.width, v.height, mostSide)
+	for _, side := range []int{v.width, v.height, v.full.X, v.full.Y} {
+		if side < 1 || side > mostSide {
+			return Transform{}, fmt.Errorf("vision: preprocessing: picture of %dx%d pixels, %dx%d in its source: want 1 to %d a side", v.width, v.height, v.full.X, v.full.Y, mostSide)
+		}
 	}
 	if p.preset.Place == CropCentre {
 		return p.crop(dst, v), nil
