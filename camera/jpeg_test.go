@@ -79,16 +79,16 @@ func (s slides) Read(context.Context, *Frame) error { panic("Live reads packets"
 
 func (s slides) Close() error { return nil }
 
-func (s slides) readPacket(_ context.Context, f *Frame) error {
+func (s slides) readPacket(ctx context.Context, f *Frame) error {
 	f.Pix, f.Format = append(f.Pix[:0], s.data...), mjpeg
-	return nil
+	return ctx.Err()
 }
 
 // The reader's wish reaches the decoder of a live source.
 func TestLiveLeast(t *testing.T) {
 	data := photo(t, 160, 120)
 	l := NewLive(func() (Source, error) { return slides{data}, nil }, LiveConfig{})
-	defer l.Close()
+	defer l.Close() //nolint:errcheck // it returns none
 	var f Frame
 	for _, want := range []int{80, 160, 20, 160} {
 		f.Least = image.Pt(want, 1)

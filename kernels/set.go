@@ -102,7 +102,7 @@ type Set struct {
 	F32Peak func(rounds int) int
 
 	// The parts of JPEG decoding, with the same bits on every rung where
-	// coefficients are below 4096; see the functions of ref.
+	// coefficients are below 2048; see the functions of ref.
 	JPEGIDCT         func(dst []byte, stride int, coef []int16)
 	JPEGIDCT4        func(dst []byte, stride int, coef []int16)
 	JPEGIDCT2        func(dst []byte, stride int, coef []int16)

@@ -29,7 +29,6 @@ type converter struct {
 	cw, ch int // chroma samples, without padding
 	next   int // row of luma
 	line   []byte
-	sum    []byte
 }
 
 // start begins with m.

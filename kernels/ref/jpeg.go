@@ -31,47 +31,46 @@ func JPEGIDCT(dst []byte, stride int, coef []int16) {
 }
 
 func idct(b *[64]int16, dst []byte, stride int) {
-	var work [64]int16
 	for x := range 8 {
-		v := idctPass([8]int16{b[x], b[8+x], b[16+x], b[24+x], b[32+x], b[40+x], b[48+x], b[56+x]}, 11)
-		for y, s := range v {
-			work[8*y+x] = s
+		c := b[x:]
+		if c[8]|c[16]|c[24]|c[32]|c[40]|c[48]|c[56] == 0 { // common
+			v := narrow(int32(c[0]) << 2)
+			c[0], c[8], c[16], c[24], c[32], c[40], c[48], c[56] = v, v, v, v, v, v, v, v
+			continue
 		}
+		v0, v1, v2, v3, v4, v5, v6, v7 := idctPass(c[0], c[8], c[16], c[24], c[32], c[40], c[48], c[56], 1<<10)
+		c[0], c[8], c[16], c[24] = narrow(v0>>11), narrow(v1>>11), narrow(v2>>11), narrow(v3>>11)
+		c[32], c[40], c[48], c[56] = narrow(v4>>11), narrow(v5>>11), narrow(v6>>11), narrow(v7>>11)
 	}
 	for y := range 8 {
-		row := dst[y*stride:][:8]
-		for x, s := range idctPass([8]int16(work[8*y:]), 18) {
-			row[x] = sample(int32(s))
-		}
+		c := (*[8]int16)(b[8*y:])
+		row := (*[8]byte)(dst[y*stride:])
+		v0, v1, v2, v3, v4, v5, v6, v7 := idctPass(c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], 1<<17)
+		row[0], row[1], row[2], row[3] = sample(v0>>18), sample(v1>>18), sample(v2>>18), sample(v3>>18)
+		row[4], row[5], row[6], row[7] = sample(v4>>18), sample(v5>>18), sample(v6>>18), sample(v7>>18)
 	}
 }
 
-// idctPass transforms a line and drops shift bits.
-func idctPass(v [8]int16, shift uint) [8]int16 {
-	round := int32(1) << (shift - 1)
-	z2, z3 := int32(v[2]), int32(v[6])
-	e2 := z2*idct0541 + z3*(idct0541-idct1847)
-	e3 := z2*(idct0541+idct0765) + z3*idct0541
-	e0 := int32(v[0]+v[4])<<13 + round
-	e1 := int32(v[0]-v[4])<<13 + round
-	even := [4]int32{e0 + e3, e1 + e2, e1 - e2, e0 - e3}
+// idctPass transforms a line of eight and adds round.
+func idctPass(x0, x1, x2, x3, x4, x5, x6, x7 int16, round int32) (y0, y1, y2, y3, y4, y5, y6, y7 int32) {
+	z2, z3 := int32(x2), int32(x6)
+	z1 := (z2 + z3) * idct0541
+	e2 := z1 - z3*idct1847
+	e3 := z1 + z2*idct0765
+	e0 := int32(x0+x4)<<13 + round
+	e1 := int32(x0-x4)<<13 + round
+	a, b, c, d := e0+e3, e1+e2, e1-e2, e0-e3
 
-	a, b := int32(v[7]+v[3]), int32(v[5]+v[1])
-	z3 = a*(idct1175-idct1961) + b*idct1175
-	z4 := a*idct1175 + b*(idct1175-idct0390)
-	v1, v3, v5, v7 := int32(v[1]), int32(v[3]), int32(v[5]), int32(v[7])
-	odd := [4]int32{
-		v7*-idct0899 + v1*(idct1501-idct0899) + z4,
-		v5*-idct2562 + v3*(idct3072-idct2562) + z3,
-		v5*(idct2053-idct2562) + v3*-idct2562 + z4,
-		v7*(idct0298-idct0899) + v1*-idct0899 + z3,
-	}
-	var out [8]int16
-	for i, e := range even {
-		out[i] = narrow((e + odd[i]) >> shift)
-		out[7-i] = narrow((e - odd[i]) >> shift)
-	}
-	return out
+	v1, v3, v5, v7 := int32(x1), int32(x3), int32(x5), int32(x7)
+	z1, z2 = (v7+v1)*-idct0899, (v5+v3)*-idct2562
+	z3, z4 := int32(x7+x3), int32(x5+x1)
+	z5 := (z3 + z4) * idct1175
+	z3, z4 = z5-z3*idct1961, z5-z4*idct0390
+	o3 := v7*idct0298 + z1 + z3
+	o2 := v5*idct2053 + z2 + z4
+	o1 := v3*idct3072 + z2 + z3
+	o0 := v1*idct1501 + z1 + z4
+	return a + o0, b + o1, c + o2, d + o3, d - o3, c - o2, b - o1, a - o0
 }
 
 // The constants of libjpeg's jidctred.c, with 13 fractional bits.
