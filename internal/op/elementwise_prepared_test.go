@@ -126,6 +126,16 @@ func preparedCases() (cases []struct {
 		}
 		add(1, &op.Reduce{Kind: k, Axes: []int{1}}, wave(-4.5, 2, 3, 700))
 	}
+	// Long sums, rows side by side, short rows, axes in two passes, parts of an axis.
+	for _, k := range []op.ReduceKind{op.ReduceSum, op.ReduceL1, op.ReduceSumSquare, op.ReduceMean, op.ReduceMax, op.ReduceMin} {
+		for _, c := range []struct{ axes, shape []int }{
+			{[]int{0, 1, 3}, []int{40, 41, 3, 8}}, {[]int{1}, []int{900, 3, 2}}, {[]int{1}, []int{20, 2, 64}}, {[]int{1}, []int{3, 70, 1100}},
+			{[]int{0, 2}, []int{2, 3, 20011}}, {[]int{-1}, []int{3, 40000}}, {[]int{0}, []int{7001, 5}}, {[]int{1, 3}, []int{5, 6, 7, 9}}, {[]int{1}, []int{2, 130, 40}},
+			{[]int{0}, []int{2, 40000}}, {[]int{0}, []int{9000, 24}},
+		} {
+			add(1, &op.Reduce{Kind: k, Axes: c.axes}, wave(-4.5, c.shape...))
+		}
+	}
 	for _, c := range []int{1, 2, 3, 7, 8, 48} {
 		for _, by := range []float64{.4, 1, 1.7, 2, 5} {
 			r := &op.ResizeNHWC{Linear: true}

@@ -175,9 +175,11 @@ func (r *Reduce) Prepare(env *Env) ([]Step, error) {
 		return nil, err
 	}
 	x, y := env.In[0], env.Out[0]
-	trailing := gone.rows == 1 && gone.in[0] == 1 && kept.n == 1 && (kept.rank == 0 || kept.rank == 1 && kept.st[0][0] == gone.n)
-	if trailing && x.DType == tensor.Float32 && r.Kind != ReduceLogSumExp {
-		return r.lines(env, count), nil
+	if x.DType == tensor.Float32 {
+		set, err := r.Over(opt(env.In, 1), len(x.Shape))
+		if steps := r.steps(env, x.Shape, set[:], count); steps != nil || err != nil {
+			return steps, err
+		}
 	}
 	// Whole rows of few outputs, or pieces of rows of many.
 	piece := max(1, min(chunk, rowTile/max(count, 1)))
@@ -188,73 +190,6 @@ func (r *Reduce) Prepare(env *Env) ([]Step, error) {
 		from := tile % pieces * piece
 		r.row(y, x, tile/pieces*w.n, w.off[0], from, min(from+piece, w.n), w.in[0], count, gone)
 	}}}, nil
-}
-
-// lines returns the step for float32 where each output has n inputs that lie
-// side by side, one output after the other.
-func (r *Reduce) lines(env *Env, n int) []Step {
-	src, dst, per := env.In[0].F32(), env.Out[0].F32(), max(1, rowTile/n)
-	line := func(x []float32) float32 { return float32(reduceLine(r.Kind, x)) }
-	if r.Kind == ReduceMax {
-		line = env.Kernels.F32Max
-	}
-	return []Step{{Kernel: "reduce", Tiles: (len(dst) + per - 1) / per, Cost: len(src), Run: func(_, tile int) {
-		for i := tile * per; i < min((tile+1)*per, len(dst)); i++ {
-			dst[i] = line(src[i*n : (i+1)*n])
-		}
-	}}}
-}
-
-// reduceLine reduces a slice that is not empty; not for ReduceMax and
-// ReduceLogSumExp.
-func reduceLine(k ReduceKind, x []float32) float64 {
-	var sum float64
-	switch k {
-	case ReduceMin:
-		m := x[0]
-		for _, v := range x {
-			m = min(m, v)
-		}
-		return float64(m)
-	case ReduceProd:
-		sum = 1
-		for _, v := range x {
-			sum *= float64(v)
-		}
-	case ReduceL1:
-		for _, v := range x {
-			sum += math.Abs(float64(v))
-		}
-	case ReduceSumSquare, ReduceL2:
-		for _, v := range x {
-			sum += float64(v) * float64(v)
-		}
-		if k == ReduceL2 {
-			return math.Sqrt(sum)
-		}
-	default:
-		// Four sums, which do not wait for each other.
-		var a, b, c float64
-		n := len(x)
-		for len(x) >= 4 {
-			sum += float64(x[0])
-			a += float64(x[1])
-			b += float64(x[2])
-			c += float64(x[3])
-			x = x[4:]
-		}
-		for _, v := range x {
-			sum += float64(v)
-		}
-		sum += a + b + c
-		switch k {
-		case ReduceMean:
-			return sum / float64(n)
-		case ReduceLogSum:
-			return math.Log(sum)
-		}
-	}
-	return sum
 }
 
 // floats reduces to n outputs that lie side by side, as their inputs do. A
