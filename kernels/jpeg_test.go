@@ -139,6 +139,12 @@ func BenchmarkJPEG(b *testing.B) {
 				s.JPEGIDCT4(dst, 128, coef)
 			}
 		})
+		b.Run(fmt.Sprintf("idct2/blocks=16/rung=%s", s.Name), func(b *testing.B) {
+			for b.Loop() {
+				copy(coef, many)
+				s.JPEGIDCT2(dst, 128, coef)
+			}
+		})
 		y, out := noise(r, 640), make([]byte, 3*640)
 		b.Run(fmt.Sprintf("h2v2/w=640/rung=%s", s.Name), func(b *testing.B) {
 			for b.Loop() {

@@ -57,7 +57,8 @@ func avx2(s *Set) {
 	s.F32Norm, s.F32Zip, s.F32Even = amd64.F32Norm, amd64.F32Zip, amd64.F32Even
 	s.F32Lerp, s.F32Max, s.F32ExpSum = amd64.F32Lerp, amd64.F32Max, amd64.F32ExpSum
 	s.F32Peak = amd64.F32Peak
-	s.JPEGIDCT, s.JPEGIDCT4, s.JPEGToRGB = amd64.JPEGIDCT, amd64.JPEGIDCT4, amd64.JPEGToRGB
+	s.JPEGIDCT, s.JPEGIDCT4, s.JPEGIDCT2 = amd64.JPEGIDCT, amd64.JPEGIDCT4, amd64.JPEGIDCT2
+	s.JPEGToRGB = amd64.JPEGToRGB
 	s.JPEGUpsampleH2V1, s.JPEGUpsampleH2V2 = amd64.JPEGUpsampleH2V1, amd64.JPEGUpsampleH2V2
 	s.U8YUYV, s.U8NV12 = amd64.U8YUYV, amd64.U8NV12
 	s.U8Taps, s.U8Planes, s.U8Pixels = amd64.U8Taps, amd64.U8Planes, amd64.U8Pixels

@@ -43,7 +43,8 @@ func machine(s Set) []*Set {
 	s.F32Max = arm64.F32Max
 	s.F32ExpSum = arm64.F32ExpSum
 	s.F32Peak = arm64.F32Peak
-	s.JPEGIDCT, s.JPEGIDCT4, s.JPEGToRGB = arm64.JPEGIDCT, arm64.JPEGIDCT4, arm64.JPEGToRGB
+	s.JPEGIDCT, s.JPEGIDCT4, s.JPEGIDCT2 = arm64.JPEGIDCT, arm64.JPEGIDCT4, arm64.JPEGIDCT2
+	s.JPEGToRGB = arm64.JPEGToRGB
 	s.JPEGUpsampleH2V1, s.JPEGUpsampleH2V2 = arm64.JPEGUpsampleH2V1, arm64.JPEGUpsampleH2V2
 	s.U8YUYV, s.U8NV12 = arm64.U8YUYV, arm64.U8NV12
 	s.U8Taps, s.U8Planes, s.U8Pixels = arm64.U8Taps, arm64.U8Planes, arm64.U8Pixels

@@ -12,6 +12,7 @@ import (
 func jpegs() {
 	inverse("jpegIDCTAVX2", "JPEGIDCT", 8, (*registers).full)
 	inverse("jpegIDCT4AVX2", "JPEGIDCT4", 4, (*registers).half)
+	inverse("jpegIDCT2AVX2", "JPEGIDCT2", 2, (*registers).quarter)
 	upsample("H2V1", false)
 	upsample("H2V2", true)
 	toRGB()

@@ -221,6 +221,76 @@ func (r *registers) half(x []reg.VecPhysical, dst, stride reg.GPVirtual, _ Mem, 
 	VMOVHPS(out[2].AsX(), Mem{Base: p, Index: stride, Scale: 1})
 }
 
+// The constants of ref.JPEGIDCT2.
+const (
+	quarter0720 = 5906
+	quarter0850 = 6967
+	quarter1272 = 10426
+	quarter3624 = 29692
+)
+
+// quarter transforms two blocks, or one, to 2x2 samples each.
+func (r *registers) quarter(x []reg.VecPhysical, dst, stride reg.GPVirtual, _ Mem, two bool) {
+	r.put(x[2], x[4], x[6])
+	zero := r.get()
+	VPXOR(zero, zero, zero)
+	first, outer, inner := r.unpack(zero, x[0]), r.unpack(x[7], x[5]), r.unpack(x[3], x[1])
+	for h := range 2 {
+		VPMADDWD(wordPair(-quarter0720, quarter0850), outer[h], outer[h])
+		VPMADDWD(wordPair(-quarter1272, quarter3624), inner[h], inner[h])
+		VPADDD(inner[h], outer[h], outer[h])
+		VPSRAD(U8(1), first[h], first[h])
+		VPADDD(dwords(1<<12), first[h], first[h])
+		VPADDD(outer[h], first[h], inner[h])
+		VPSUBD(outer[h], first[h], first[h])
+		VPSRAD(U8(13), inner[h], inner[h])
+		VPSRAD(U8(13), first[h], first[h])
+	}
+	up, down, sum, t := inner[0], first[0], outer[0], outer[1]
+	VPACKSSDW(inner[1], up, up)
+	VPACKSSDW(first[1], down, down)
+	// The first column and the sum of the others, of both rows.
+	VPMADDWD(oddColumns(), up, sum)
+	VPMADDWD(oddColumns(), down, t)
+	VPHADDD(t, sum, sum)
+	VPHADDD(sum, sum, sum)
+	VPUNPCKLWD(down, up, up)
+	VPUNPCKLWD(up, zero, up)
+	VPSRAD(U8(1), up, up)
+	VPADDD(dwords(1<<19), up, up)
+	VPSUBD(sum, up, down)
+	VPADDD(sum, up, up)
+	VPSRAD(U8(20), up, up)
+	VPSRAD(U8(20), down, down)
+	VPACKSSDW(down, up, up)
+	VPACKSSWB(up, up, up)
+	VPADDB(pattern(0x8080808080808080), up, up)
+	VPSHUFB(pattern(0x0501040005010400), up, up)
+	if !two {
+		VPEXTRW(U8(0), up.AsX(), Mem{Base: dst})
+		VPEXTRW(U8(1), up.AsX(), Mem{Base: dst, Index: stride, Scale: 1})
+		return
+	}
+	VEXTRACTI128(U8(1), up, down.AsX())
+	VPUNPCKLWD(down.AsX(), up.AsX(), up.AsX())
+	VMOVD(up.AsX(), Mem{Base: dst})
+	VPEXTRD(U8(1), up.AsX(), Mem{Base: dst, Index: stride, Scale: 1})
+}
+
+// oddColumns returns the weights of a row's columns in ref.JPEGIDCT2.
+func oddColumns() Mem {
+	const name = "oddColumns"
+	if m, ok := consts[name]; ok {
+		return m
+	}
+	m := GLOBL(name, RODATA|NOPTR)
+	for i, v := range []int{quarter3624, -quarter1272, quarter0850, -quarter0720, quarter3624, -quarter1272, quarter0850, -quarter0720} {
+		DATA(4*i, U32(uint32(uint16(v))<<16))
+	}
+	consts[name] = m
+	return m
+}
+
 // columnsToRows returns the shuffle that turns 4x4 bytes.
 func columnsToRows() Mem {
 	const name = "columnsToRows"

@@ -10,6 +10,9 @@ func JPEGIDCT(dst []byte, stride int, coef []int16) { inverse(jpegIDCTAVX2, dst,
 // JPEGIDCT4 transforms blocks of coefficients to 4x4 samples, side by side.
 func JPEGIDCT4(dst []byte, stride int, coef []int16) { inverse(jpegIDCT4AVX2, dst, stride, coef, 4) }
 
+// JPEGIDCT2 transforms blocks of coefficients to 2x2 samples, side by side.
+func JPEGIDCT2(dst []byte, stride int, coef []int16) { inverse(jpegIDCT2AVX2, dst, stride, coef, 2) }
+
 // inverse applies a kernel that makes size samples along both sides of a block.
 func inverse(kernel func(dst *byte, stride int, coef *int16, blocks int), dst []byte, stride int, coef []int16, size int) {
 	const most = 1 << 10 // blocks of one call, some 20 µs

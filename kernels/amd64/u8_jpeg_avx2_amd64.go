@@ -16,6 +16,12 @@ func jpegIDCTAVX2(dst *byte, stride int, coef *int16, blocks int)
 //go:noescape
 func jpegIDCT4AVX2(dst *byte, stride int, coef *int16, blocks int)
 
+// jpegIDCT2AVX2 is ref.JPEGIDCT2 of blocks > 0 blocks, two at once, one in each half of the
+// registers.
+//
+//go:noescape
+func jpegIDCT2AVX2(dst *byte, stride int, coef *int16, blocks int)
+
 // jpegUpsampleH2V1AVX2 doubles 16 samples of each of blocks > 0. It reads one before and one after them.
 //
 //go:noescape

@@ -428,6 +428,73 @@ block:
 	BNE   block
 	RET
 
+// func jpegIDCT2NEON(dst *byte, stride int, coef *int16, blocks int)
+TEXT ·jpegIDCT2NEON(SB), NOSPLIT, $0-32
+	MOVD    dst+0(FP), R0
+	MOVD    stride+8(FP), R1
+	MOVD    coef+16(FP), R2
+	MOVD    blocks+24(FP), R3
+	MOVD    $0x73fcd7461b37e8ee, R16
+	VMOV    R16, V0.D[0]
+	MOVD    $0xd746000073fc0000, R16
+	VMOV    R16, V1.D[0]
+	MOVD    $0xe8ee00001b370000, R16
+	VMOV    R16, V1.D[1]
+	VMOVI   $128, V31.B16
+	PCALIGN $16
+
+block:
+	FLDPQ 0(R2), (F16, F17)
+	FLDPQ 32(R2), (F18, F19)
+	FLDPQ 64(R2), (F20, F21)
+	FLDPQ 96(R2), (F22, F23)
+	VEOR  V2.B16, V2.B16, V2.B16
+	FSTPQ (F2, F2), 0(R2)
+	FSTPQ (F2, F2), 32(R2)
+	FSTPQ (F2, F2), 64(R2)
+	FSTPQ (F2, F2), 96(R2)
+	ADD   $128, R2
+	VSSHLL_S4(15, 16, 2)
+	VSMULL_S4_LANE(0, 0, 23, 3)
+	VSMLAL_S4_LANE(0, 1, 21, 3)
+	VSMLAL_S4_LANE(0, 2, 19, 3)
+	VSMLAL_S4_LANE(0, 3, 17, 3)
+	VADD  V3.S4, V2.S4, V29.S4
+	VSUB  V3.S4, V2.S4, V30.S4
+	VSQRSHRN_H4(13, 29, 8)
+	VSQRSHRN_H4(13, 30, 9)
+	VSSHLL2_S4(15, 16, 2)
+	VSMULL2_S4_LANE(0, 0, 23, 3)
+	VSMLAL2_S4_LANE(0, 1, 21, 3)
+	VSMLAL2_S4_LANE(0, 2, 19, 3)
+	VSMLAL2_S4_LANE(0, 3, 17, 3)
+	VADD  V3.S4, V2.S4, V29.S4
+	VSUB  V3.S4, V2.S4, V30.S4
+	VSQRSHRN2_H8(13, 29, 8)
+	VSQRSHRN2_H8(13, 30, 9)
+
+	// the first column and the sum of the others, of both rows
+	VSMULL_S4(1, 8, 4)
+	VSMLAL2_S4(1, 8, 4)
+	VSMULL_S4(1, 9, 5)
+	VSMLAL2_S4(1, 9, 5)
+	VADDP V5.S4, V4.S4, V4.S4
+	VADDP V4.S4, V4.S4, V4.S4
+	VZIP1 V9.H8, V8.H8, V8.H8
+	VSSHLL_S4(15, 8, 2)
+	VADDHN_H4(4, 2, 5)
+	VSUBHN_H4(4, 2, 6)
+	VZIP1 V6.H8, V5.H8, V5.H8
+	VSQRSHRN_B8(4, 5, 5)
+	VEOR  V31.B16, V5.B16, V5.B16
+	ADD   R0, R1, R4
+	VST1  V5.H[0], (R0)
+	VST1  V5.H[1], (R4)
+	ADD   $2, R0
+	SUBS  $1, R3
+	BNE   block
+	RET
+
 // func jpegUpsampleH2V1NEON(dst, src *byte, blocks int)
 TEXT ·jpegUpsampleH2V1NEON(SB), NOSPLIT, $0-24
 	MOVD    dst+0(FP), R0

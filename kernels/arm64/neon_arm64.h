@@ -90,3 +90,6 @@
 // d = n * m, unsigned bytes to 16 bits; d += n * m, 16 bits
 #define VUMULL_H8(m, n, d) WORD $(0x2E20C000|((m)<<16)|((n)<<5)|(d))
 #define VMLA_H8(m, n, d) WORD $(0x4E609400|((m)<<16)|((n)<<5)|(d))
+// d = n * m, of the lower halves; d += n * m, of the upper ones; signed 16 bits to 32
+#define VSMULL_S4(m, n, d) WORD $(0x0E60C000|((m)<<16)|((n)<<5)|(d))
+#define VSMLAL2_S4(m, n, d) WORD $(0x4E608000|((m)<<16)|((n)<<5)|(d))

@@ -717,6 +717,11 @@ func jpegIDCTNEON(dst *byte, stride int, coef *int16, blocks int)
 //go:noescape
 func jpegIDCT4NEON(dst *byte, stride int, coef *int16, blocks int)
 
+// jpegIDCT2NEON is ref.JPEGIDCT2 of blocks > 0 blocks.
+//
+//go:noescape
+func jpegIDCT2NEON(dst *byte, stride int, coef *int16, blocks int)
+
 // jpegUpsampleH2V1NEON doubles 8 samples of each of blocks > 0. It reads one before and
 // one after them.
 //

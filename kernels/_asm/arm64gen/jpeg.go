@@ -6,6 +6,7 @@ package main
 func jpegFile(f *file) {
 	idct8(f)
 	idct4(f)
+	idct2(f)
 	upsample(f, false)
 	upsample(f, true)
 	toRGB(f)
@@ -41,6 +42,7 @@ var (
 	p3072m2562  = lane{1, 2}
 	p2053m2562  = lane{1, 3}
 	idctLanes   = [2][]int{{4433, 4433 + 6270, 4433 - 15137, 9633 - 16069, 9633, 9633 - 3196, -7373, 12299 - 7373}, {2446 - 7373, -20995, 25172 - 20995, 16819 - 20995}}
+	idct2Lanes  = [2][]int{{-5906, 6967, -10426, 29692}, {0, 29692, 0, -10426, 0, 6967, 0, -5906}}
 	idct4Lanes  = [2][]int{{15137, -6270, -1730, 11893, -17799, 8697, -4176, -4926}, {7373, 20995}}
 	upperSuffix = [2]string{"", "2"}
 )
@@ -258,6 +260,38 @@ func idct4(f *file) {
 		}
 	}
 	f.op("ADD $4, R0")
+	f.op("SUBS $1, R3")
+	f.op("BNE block")
+	f.op("RET")
+}
+
+func idct2(f *file) {
+	f.idctStart("jpegIDCT2NEON", "JPEGIDCT2", idct2Lanes)
+	f.loop("block")
+	f.take()
+	for _, up := range upperSuffix {
+		f.op("VSSHLL%s_S4(15, 16, 2)", up)
+		f.sum(3, up, term{23, lane{0, 0}}, term{21, lane{0, 1}}, term{19, lane{0, 2}}, term{17, lane{0, 3}})
+		f.butterfly(1, up, 13, 2, 3, 8, 9)
+	}
+	f.rem("the first column and the sum of the others, of both rows")
+	for row := range 2 {
+		f.op("VSMULL_S4(1, %d, %d)", 8+row, 4+row)
+		f.op("VSMLAL2_S4(1, %d, %d)", 8+row, 4+row)
+	}
+	f.op("VADDP V5.S4, V4.S4, V4.S4")
+	f.op("VADDP V4.S4, V4.S4, V4.S4")
+	f.op("VZIP1 V9.H8, V8.H8, V8.H8")
+	f.op("VSSHLL_S4(15, 8, 2)")
+	f.op("VADDHN_H4(4, 2, 5)")
+	f.op("VSUBHN_H4(4, 2, 6)")
+	f.op("VZIP1 V6.H8, V5.H8, V5.H8")
+	f.op("VSQRSHRN_B8(4, 5, 5)")
+	f.op("VEOR V31.B16, V5.B16, V5.B16")
+	f.op("ADD R0, R1, R4")
+	f.op("VST1 V5.H[0], (R0)")
+	f.op("VST1 V5.H[1], (R4)")
+	f.op("ADD $2, R0")
 	f.op("SUBS $1, R3")
 	f.op("BNE block")
 	f.op("RET")
