@@ -71,20 +71,20 @@ func jpegBytes(t *testing.T, w, h int) []byte {
 	return b.Bytes()
 }
 
-// multipart serves parts as Motion JPEG, one after the other and then again from
-// the first one, or where once is set, nothing further for as long as it is asked.
-func multipart(t *testing.T, once bool, parts ...[]byte) *httptest.Server {
+// multipart serves parts as Motion JPEG with a pause behind each, and then again
+// from the first one; without parts it gives no answer.
+func multipart(t *testing.T, pause time.Duration, parts ...[]byte) *httptest.Server {
 	t.Helper()
 	quit := make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "multipart/x-mixed-replace; boundary=b")
-		for i := 0; !once || i < len(parts); i++ {
+		for i := 0; len(parts) > 0; i++ {
 			p := parts[i%len(parts)]
 			if _, err := fmt.Fprintf(w, "--b\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n", len(p), p); err != nil {
 				return
 			}
 			w.(http.Flusher).Flush()
-			time.Sleep(20 * time.Millisecond)
+			time.Sleep(pause)
 		}
 		select {
 		case <-quit:
@@ -115,10 +115,10 @@ func TestBadStreams(t *testing.T) {
 		sizes  [][2]int // of the frames, in the order in which they come first
 		expect
 	}{
-		{"size changes", multipart(t, false, small, large), "--frames 8", [][2]int{{64, 48}, {128, 96}}, expect{0, "8 frames"}},
-		{"garbage between", multipart(t, false, garbage, small, torn), "--frames 3", [][2]int{{64, 48}}, expect{0, "were damaged"}},
-		{"no answer", multipart(t, true), "--timeout 100ms", nil, expect{3, "give it longer by Options.Timeout, --timeout"}},
-		{"only garbage", multipart(t, false, garbage), "--timeout 100ms", nil, expect{3, "no picture could be read"}},
+		{"size changes", multipart(t, 20*time.Millisecond, small, large), "--frames 8", [][2]int{{64, 48}, {128, 96}}, expect{0, "8 frames"}},
+		{"garbage between", multipart(t, 20*time.Millisecond, garbage, small, torn), "--frames 3", [][2]int{{64, 48}}, expect{0, "were damaged"}},
+		{"no answer", multipart(t, 0), "--timeout 100ms", nil, expect{3, "give it longer by Options.Timeout, --timeout"}},
+		{"only garbage", multipart(t, 20*time.Millisecond, garbage), "--timeout 100ms", nil, expect{3, "no picture could be read"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out := t.TempDir()
@@ -148,5 +148,19 @@ func TestBadStreams(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSeldom reads a stream that gives a frame only now and then: it is used as
+// it is where --frame-timeout allows it, and otherwise that flag is named.
+func TestSeldom(t *testing.T) {
+	s := multipart(t, 400*time.Millisecond, jpegBytes(t, 64, 48))
+	line := []string{"detect", "-m", assets + "squares.onnx", "-s", s.URL, "--timeout", "100ms", "--frames", "2"}
+	r := execute(t, append(line, "--frame-timeout", "1m")...)
+	if r.code != 0 || strings.Count(r.stdout, "\n") != 2 || !strings.Contains(r.stderr, " 0 reconnections") {
+		t.Errorf("with time: code %d: %s%s", r.code, r.stdout, r.stderr)
+	}
+	if r := execute(t, line...); r.code != 0 || !strings.Contains(r.stderr, "no frame for 100ms; if it gives frames less often") || !strings.Contains(r.stderr, "--frame-timeout") {
+		t.Errorf("without: code %d: %s%s", r.code, r.stdout, r.stderr)
 	}
 }

@@ -69,8 +69,8 @@ func (n *newest) Read(ctx context.Context, f *camera.Frame) error {
 		}
 		if s := n.Stats(); s.LastError != nil { // otherwise it may only be slow
 			// Not wrapped: it may be of one frame, and this one is of all.
-			return fmt.Errorf("%w: no picture could be read within %v, the last error being: %v; look up the address of the stream, or try another format of the camera",
-				camera.ErrFormat, n.patience, s.LastError)
+			return fmt.Errorf("%w: no picture could be read within %v, the last error being: %s; look up the address of the stream, or try another format of the camera",
+				camera.ErrFormat, n.patience, s.LastError.Error())
 		}
 	}
 	return n.Live.Read(ctx, f)
