@@ -245,7 +245,9 @@ func (l *layerTime) why(m *roofline.Machine) string {
 		why = append(why, fmt.Sprintf("%.0f %% goes to other steps", 100*aside/l.Best))
 	}
 	if rate := m.Functions[l.Activation]; rate > 0 {
-		why = append(why, fmt.Sprintf("%s takes %.0f %%", l.Activation, 100*float64(l.Rows*l.Columns)/rate/float64(max(l.best, 1))))
+		if share := float64(l.Rows*l.Columns) / rate / float64(max(l.best, 1)); share > 0.05 {
+			why = append(why, fmt.Sprintf("%s takes %.0f %%", l.Activation, 100*share))
+		}
 	} else if l.Activation != "" {
 		why = append(why, l.Activation+" is not counted")
 	}
