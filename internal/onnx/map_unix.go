@@ -3,7 +3,11 @@
 package onnx
 
 import (
+	"fmt"
+	"io"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"syscall"
 )
 
@@ -18,9 +22,28 @@ func mapped(f *os.File, size int64, use func(data []byte) error) error {
 	if err != nil {
 		return unmapped(f, size, use) // not every file system can
 	}
-	err = guarded(data, use)
+	err = guarded(f, data, use)
 	if e := syscall.Munmap(data); err == nil {
 		err = e
 	}
 	return err
+}
+
+// guarded calls use with the mapped contents of a file. Where the file becomes
+// shorter meanwhile, so that part of them is no longer there, it returns an
+// error.
+func guarded(f *os.File, data []byte, use func(data []byte) error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		r := recover()
+		if r == nil {
+			return
+		}
+		_, fault := r.(runtime.Error)
+		if info, e := f.Stat(); !fault || e == nil && info.Size() >= int64(len(data)) {
+			panic(r)
+		}
+		err = fmt.Errorf("the file changed while it was read: %w", io.ErrUnexpectedEOF)
+	}()
+	return use(data)
 }

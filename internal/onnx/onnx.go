@@ -19,8 +19,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime/debug"
-	"unsafe"
 
 	"github.com/google/renameio/v2/maybe"
 
@@ -112,24 +110,6 @@ func unmapped(f *os.File, size int64, use func(data []byte) error) error {
 	if _, err := io.ReadFull(f, data); err != nil {
 		return err
 	}
-	return use(data)
-}
-
-// guarded calls use. Where the file behind data becomes shorter meanwhile, so
-// that part of data is no longer there, it returns an error.
-func guarded(data []byte, use func(data []byte) error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		r := recover()
-		if r == nil {
-			return
-		}
-		fault, ok := r.(interface{ Addr() uintptr })
-		if start := uintptr(unsafe.Pointer(unsafe.SliceData(data))); !ok || fault.Addr() < start || fault.Addr() >= start+uintptr(len(data)) {
-			panic(r)
-		}
-		err = fmt.Errorf("the file changed while it was read: %w", io.ErrUnexpectedEOF)
-	}()
 	return use(data)
 }
 
