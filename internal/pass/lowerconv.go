@@ -36,11 +36,14 @@ func (l *lowerer) image(v, value *graph.Value) {
 	l.set(v, w)
 }
 
-// conv lowers a one- or two-dimensional convolution with constant weights.
+// conv lowers a convolution with constant weights; those of volumes elsewhere.
 func (l *lowerer) conv(n *graph.Node, o *op.Conv) (bool, error) {
 	w, bias := n.In[1], optional(n.In, 2)
 	x, ok := l.spatial(n.In[0])
-	if !ok || w.Const == nil || bias != nil && bias.Const == nil {
+	if !ok {
+		return l.conv3d(n, o)
+	}
+	if w.Const == nil || bias != nil && bias.Const == nil {
 		return false, nil
 	}
 	g, err := o.Geometry(n.In[0].Type.Shape, w.Type.Shape)
@@ -273,10 +276,13 @@ func optional(in []*graph.Value, i int) *graph.Value {
 	return nil
 }
 
-// pool lowers poolings over one or two spatial axes.
+// pool lowers poolings; those of volumes elsewhere.
 func (l *lowerer) pool(n *graph.Node) (bool, error) {
 	x, ok := l.spatial(n.In[0])
-	if !ok || len(n.Out) > 1 && n.Out[1] != nil {
+	if !ok {
+		return l.pool3d(n)
+	}
+	if len(n.Out) > 1 && n.Out[1] != nil {
 		return false, nil
 	}
 	var o graph.Op
