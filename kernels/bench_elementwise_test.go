@@ -94,8 +94,8 @@ func BenchmarkF32Channels(b *testing.B) {
 			}{
 				{"Norm", func() { s.F32Norm(y, x, nil, x, x, nil) }},
 				{"NormSumPRelu", func() { s.F32Norm(y, x, x, x, x, x) }},
-				{"Zip", func() { s.F32Zip(two, x, y) }},
-				{"Even", func() { s.F32Even(y, two) }},
+				{"Zip", func() { s.F32Zip(two, x, n, 1, 0, 0, 0) }},
+				{"Even", func() { s.F32Even(y, two, n, 1, 0, 0) }},
 			} {
 				b.Run(fmt.Sprintf("rung=%s/op=%s/n=%d", s.Name, k.name, n), func(b *testing.B) {
 					for b.Loop() {

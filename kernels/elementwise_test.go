@@ -271,49 +271,55 @@ func TestF32Norm(t *testing.T) {
 	})
 }
 
-func TestF32Zip(t *testing.T) {
+// TestF32ZipAndEven interleaves rows, with every bit of a NaN, and takes every
+// other element; sources and results end with the last element, and the gaps
+// between rows of the result stay as they are.
+func TestF32ZipAndEven(t *testing.T) {
 	forEachRung(t, func(t *testing.T, s *kernels.Set) {
 		mem := newMemory(t)
-		for i, n := range lengths() {
-			mem.reset()
-			a, b, dst := mem.floats(n, atEnd), mem.floats(n, place(i%int(numPlaces))), mem.floats(2*n, place((i+1)%int(numPlaces)))
-			for j := range a {
-				// Every bit counts, in the pattern of a NaN, too.
-				a[j], b[j] = math.Float32frombits(0x7fa00000+uint32(j)), -float32(j)
-			}
-			if err := mem.run(func() { s.F32Zip(dst, a, b) }); err != nil {
-				t.Fatalf("%d elements: %v", n, err)
-			}
-			for j, v := range dst {
-				want := []float32{0, -float32(j / 2)}[j%2]
-				if j%2 == 0 {
-					want = math.Float32frombits(0x7fa00000 + uint32(j/2))
+		mark := func(i int) float32 { return math.Float32frombits(0x7fa00000 + uint32(i)) }
+		check := func(what string, dst []float32, row, n, dstRow int, want func(r, i int) float32) {
+			t.Helper()
+			for at, v := range dst {
+				w := float32(-1)
+				if r, i := at/dstRow, at%dstRow; i < row {
+					w = want(r, i)
 				}
-				if math.Float32bits(v) != math.Float32bits(want) {
-					t.Fatalf("%d elements: element %d is %#x", n, j, math.Float32bits(v))
+				if math.Float32bits(v) != math.Float32bits(w) {
+					t.Fatalf("%s of %d: element %d is %#x, want %#x", what, n, at, math.Float32bits(v), math.Float32bits(w))
 				}
 			}
 		}
-	})
-}
-
-// TestF32Even has sources that end with the last element taken.
-func TestF32Even(t *testing.T) {
-	forEachRung(t, func(t *testing.T, s *kernels.Set) {
-		mem := newMemory(t)
-		for i, n := range lengths() {
-			mem.reset()
-			src, dst := mem.floats(max(2*n-1, 0), atEnd), mem.floats(n, place(i%int(numPlaces)))
-			for j := range src {
-				src[j] = float32(j)
-			}
-			if err := mem.run(func() { s.F32Even(dst, src) }); err != nil {
-				t.Fatalf("%d elements: %v", n, err)
-			}
-			for j, v := range dst {
-				if v != float32(2*j) {
-					t.Fatalf("%d elements: element %d is %v", n, j, v)
+		for i, n := range lengths()[1:] {
+			for _, rows := range []int{1, 2, 5} {
+				if rows > 1 && rows*n > 40000 {
+					continue // more than the test's memory holds
 				}
+				mem.reset()
+				dstRow, srcRow, gap := 2*n+i%3, 2*n+i%5, n+i%2
+				src := mem.floats((rows-1)*srcRow+max(gap+n, 2*n-1), atEnd)
+				for j := range src {
+					src[j] = mark(j)
+				}
+				fill := func(row int) []float32 {
+					dst := mem.floats((rows-1)*dstRow+row, place((i+rows)%int(numPlaces)))
+					for j := range dst {
+						dst[j] = -1
+					}
+					return dst
+				}
+				dst := fill(2 * n)
+				if err := mem.run(func() { s.F32Zip(dst, src[:(rows-1)*srcRow+gap+n], n, rows, dstRow, srcRow, gap) }); err != nil {
+					t.Fatalf("%d rows of %d: %v", rows, n, err)
+				}
+				check("zip", dst, 2*n, n, dstRow, func(r, i int) float32 { return mark(r*srcRow + i%2*gap + i/2) })
+				end := (rows-1)*srcRow + 2*n - 1
+				src, dst = src[len(src)-end:], fill(n)
+				first := math.Float32bits(src[0]) - 0x7fa00000
+				if err := mem.run(func() { s.F32Even(dst, src, n, rows, dstRow, srcRow) }); err != nil {
+					t.Fatalf("every other of %d rows of %d: %v", rows, n, err)
+				}
+				check("every other", dst, n, n, dstRow, func(r, i int) float32 { return mark(int(first) + r*srcRow + 2*i) })
 			}
 		}
 	})

@@ -85,10 +85,14 @@ type Set struct {
 	// where that is negative, every product and sum rounded. r and slope are
 	// nil where they have no part; dst may be a or r.
 	F32Norm func(dst, a, r, scale, shift, slope []float32)
-	// F32Zip sets dst[2·i] = a[i] and dst[2·i+1] = b[i]; dst overlaps neither.
-	F32Zip func(dst, a, b []float32)
-	// F32Even sets dst[i] = src[2·i]; dst and src do not overlap.
-	F32Even func(dst, src []float32)
+	// F32Zip interleaves runs of n elements, the second gap behind the first:
+	//
+	//	dst[r·dstRow+2·i] = src[r·srcRow+i], dst[r·dstRow+2·i+1] = src[r·srcRow+gap+i]
+	//
+	// for each of the rows; F32Even sets dst[r·dstRow+i] = src[r·srcRow+2·i].
+	// dst and src do not overlap; nothing is negative.
+	F32Zip  func(dst, src []float32, n, rows, dstRow, srcRow, gap int)
+	F32Even func(dst, src []float32, n, rows, dstRow, srcRow int)
 	// F32Max returns the largest element of a slice that is not empty; NaN
 	// where there is one.
 	F32Max func(a []float32) float32

@@ -419,25 +419,33 @@ func (j *moveJob) tile(t int) {
 // paired performs a planned move that interleaves runs, two and two, or takes
 // every other element. It reports false for other moves.
 func (m *move) paired(dst, src []float32, k *kernels.Set) bool {
-	const few = 8 // elements that are not worth a call
 	col, row := m.n-1, m.n-2
 	switch {
 	case col < 0 || m.dst[col] != 1 || m.elems() == 0:
 		return false
-	case m.src[col] == 2 && m.ext[col] >= few:
-		n := m.ext[col]
-		for o := m.outer(1); o.more; o.next() {
-			k.F32Even(dst[o.d:o.d+n], src[o.s:o.s+2*n-1])
+	case m.src[col] == 2:
+		o, rows, dstRow, srcRow := m.rows(1)
+		for ; o.more; o.next() {
+			k.F32Even(dst[o.d:], src[o.s:], m.ext[col], rows, dstRow, srcRow)
 		}
 		return true
-	case row >= 0 && m.ext[col] == 2 && m.dst[row] == 2 && m.src[row] == 1 && m.ext[row] >= few:
-		n, b := m.ext[row], m.src[col]
-		for o := m.outer(2); o.more; o.next() {
-			k.F32Zip(dst[o.d:o.d+2*n], src[o.s:o.s+n], src[o.s+b:o.s+b+n])
+	case row >= 0 && m.ext[col] == 2 && m.dst[row] == 2 && m.src[row] == 1 && m.src[col] >= 0:
+		o, rows, dstRow, srcRow := m.rows(2)
+		for ; o.more; o.next() {
+			k.F32Zip(dst[o.d:], src[o.s:], m.ext[row], rows, dstRow, srcRow, m.src[col])
 		}
 		return true
 	}
 	return false
+}
+
+// rows makes the innermost axis but those named rows, where it goes forward,
+// and returns the walk over the others.
+func (m *move) rows(inner int) (o odometer, rows, dst, src int) {
+	if a := m.n - inner - 1; a >= 0 && m.dst[a] >= 0 && m.src[a] >= 0 {
+		return m.outer(inner + 1), m.ext[a], m.dst[a], m.src[a]
+	}
+	return m.outer(inner), 1, 0, 0
 }
 
 // wordBytes views a word as bytes.

@@ -136,86 +136,78 @@ func norm(sum, prelu bool) {
 	RET()
 }
 
-// zip generates the interleaving of two slices.
+// zip generates the interleaving of two runs.
 func zip() {
-	TEXT(kernel("Zip"), NOSPLIT, "func(dst, a, b []float32)")
-	Pragma("noescape")
-	Doc(kernel("Zip")+" computes, over the length of a, which is at least 8:",
-		"",
-		"\tfor i := range a {",
-		"\t\tdst[2*i], dst[2*i+1] = a[i], b[i]",
-		"\t}",
-		"",
-		"The last 8 are written twice where the length is no multiple of 8.")
-	n, a, b, dst, i := GP64(), GP64(), GP64(), GP64(), GP64()
-	Load(Param("a").Len(), n)
-	Load(Param("a").Base(), a)
-	Load(Param("b").Base(), b)
-	Load(Param("dst").Base(), dst)
-	eight := func() {
+	body := []string{"dst[r*dstRow+2*i], dst[r*dstRow+2*i+1] = a[r*srcRow+i], b[r*srcRow+i]"}
+	pairs("Zip", "dst, a, b", body, func(src []reg.GPVirtual, dst, i reg.GPVirtual, _ bool) {
 		x, y, lo, hi := YMM(), YMM(), YMM(), YMM()
-		VMOVUPS(Mem{Base: a, Index: i, Scale: 4}, x)
-		VMOVUPS(Mem{Base: b, Index: i, Scale: 4}, y)
+		VMOVUPS(Mem{Base: src[0], Index: i, Scale: 4}, x)
+		VMOVUPS(Mem{Base: src[1], Index: i, Scale: 4}, y)
 		VUNPCKLPS(y, x, lo)
 		VUNPCKHPS(y, x, hi)
 		VPERM2F128(U8(0x20), hi, lo, x)
 		VPERM2F128(U8(0x31), hi, lo, y)
 		VMOVUPS(x, Mem{Base: dst, Index: i, Scale: 8})
 		VMOVUPS(y, Mem{Base: dst, Index: i, Scale: 8, Disp: 32})
-	}
-	SUBQ(U8(8), n) // where the last eight start
-	XORQ(i, i)
-	Label("eights")
-	eight()
-	ADDQ(U8(8), i)
-	CMPQ(i, n)
-	JLE(LabelRef("eights"))
-	ADDQ(U8(8), n)
-	CMPQ(i, n)
-	JEQ(LabelRef("zipDone"))
-	LEAQ(Mem{Base: n, Disp: -8}, i)
-	eight()
-	Label("zipDone")
-	VZEROUPPER()
-	RET()
+	}, "a", "b")
 }
 
-// even generates the gathering of every other element.
+// even generates the gathering of every other element. The last eight of a row
+// take theirs from one element earlier, so that nothing behind them is read.
 func even() {
-	TEXT(kernel("Even"), NOSPLIT, "func(dst, src []float32)")
-	Pragma("noescape")
-	Doc(kernel("Even")+" computes, over the length of dst, which is at least 8:",
-		"",
-		"\tfor i := range dst {",
-		"\t\tdst[i] = src[2*i]",
-		"\t}",
-		"",
-		"The last 8 are written twice where the length is no multiple of 8. Nothing",
-		"behind the last element is read.")
-	n, src, dst, i := GP64(), GP64(), GP64(), GP64()
-	Load(Param("dst").Len(), n)
-	Load(Param("src").Base(), src)
-	Load(Param("dst").Base(), dst)
-	// back is how many elements earlier the second vector starts.
-	eight := func(back int, pick U8) {
+	pairs("Even", "dst, src", []string{"dst[r*dstRow+i] = src[r*srcRow+2*i]"}, func(src []reg.GPVirtual, dst, i reg.GPVirtual, last bool) {
 		x, y := YMM(), YMM()
-		VMOVUPS(Mem{Base: src, Index: i, Scale: 8}, x)
-		VMOVUPS(Mem{Base: src, Index: i, Scale: 8, Disp: 32 - 4*back}, y)
+		back, pick := 0, U8(0x88)
+		if last {
+			back, pick = 4, U8(0xd8)
+		}
+		VMOVUPS(Mem{Base: src[0], Index: i, Scale: 8}, x)
+		VMOVUPS(Mem{Base: src[0], Index: i, Scale: 8, Disp: 32 - back}, y)
 		VSHUFPS(pick, y, x, x)
 		VPERMPD(U8(0xd8), x, x)
 		VMOVUPS(x, Mem{Base: dst, Index: i, Scale: 4})
+	}, "src")
+}
+
+// pairs generates a kernel over rows of n elements, at least 8: eight does eight
+// of them from i on.
+func pairs(name, params string, body []string, eight func(src []reg.GPVirtual, dst, i reg.GPVirtual, last bool), sources ...string) {
+	TEXT(kernel(name), NOSPLIT, "func("+params+" *float32, n, rows, dstRow, srcRow int)")
+	Pragma("noescape")
+	doc := []string{kernel(name) + " computes, for n of at least 8,", "", "\tfor r := range rows {", "\t\tfor i := range n {"}
+	for _, line := range body {
+		doc = append(doc, "\t\t\t"+line)
+	}
+	Doc(append(doc, "\t\t}", "\t}", "", "but for dstRow and srcRow in bytes. Where n is no multiple of 8, some of the last",
+		"8 of a row are written twice.")...)
+	get := func(param string) reg.GPVirtual {
+		r := GP64()
+		Load(Param(param), r)
+		return r
+	}
+	dst, n, rows, dstRow, srcRow, i := get("dst"), get("n"), get("rows"), get("dstRow"), get("srcRow"), GP64()
+	var src []reg.GPVirtual
+	for _, s := range sources {
+		src = append(src, get(s))
 	}
 	SUBQ(U8(8), n) // where the last eight start
+	Label("row")
 	XORQ(i, i)
 	Label("eights")
 	CMPQ(i, n)
 	JGE(LabelRef("last"))
-	eight(0, 0x88)
+	eight(src, dst, i, false)
 	ADDQ(U8(8), i)
 	JMP(LabelRef("eights"))
 	Label("last")
 	MOVQ(n, i)
-	eight(1, 0xd8)
+	eight(src, dst, i, true)
+	ADDQ(dstRow, dst)
+	for _, s := range src {
+		ADDQ(srcRow, s)
+	}
+	DECQ(rows)
+	JNZ(LabelRef("row"))
 	VZEROUPPER()
 	RET()
 }

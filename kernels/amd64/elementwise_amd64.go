@@ -2,10 +2,15 @@
 
 package amd64
 
+import "github.com/edgecam/edgecam/kernels/ref"
+
 // callLen is the most elements that one call of an elementwise kernel works
 // on. The scheduler cannot interrupt assembly, and a garbage collection waits
 // for it, so one call should stay below 50 µs.
 const callLen = 1 << 14
+
+// vecLen is how many elements a register holds.
+const vecLen = 8
 
 // unary applies a kernel to slices of one length. It panics where dst is
 // shorter than src.
@@ -195,39 +200,44 @@ func part(s []float32, from, to int) []float32 {
 	return s[from:to]
 }
 
-// F32Zip sets dst[2·i] = a[i] and dst[2·i+1] = b[i]. It panics where b is
-// shorter than a, or dst than both.
-func F32Zip(dst, a, b []float32) {
-	b, dst = b[:len(a)], dst[:2*len(a)]
-	for len(a) > 2*callLen {
-		f32ZipAVX2(dst[:2*callLen], a[:callLen], b[:callLen])
-		dst, a, b = dst[2*callLen:], a[callLen:], b[callLen:]
-	}
-	if len(a) >= 8 {
-		f32ZipAVX2(dst, a, b)
+// F32Zip interleaves runs of n elements, the second gap behind the first:
+//
+//	dst[r·dstRow+2·i] = src[r·srcRow+i], dst[r·dstRow+2·i+1] = src[r·srcRow+gap+i]
+//
+// for each of the rows. It panics where a slice is too short.
+func F32Zip(dst, src []float32, n, rows, dstRow, srcRow, gap int) {
+	if n < vecLen {
+		ref.F32Zip(dst, src, n, rows, dstRow, srcRow, gap)
 		return
 	}
-	for i, v := range a {
-		dst[2*i], dst[2*i+1] = v, b[i]
+	for ; n > 2*callLen; n -= callLen {
+		F32Zip(dst, src, callLen, rows, dstRow, srcRow, gap)
+		dst, src = dst[2*callLen:], src[callLen:]
+	}
+	per := max(1, callLen/n)
+	for r := 0; r < rows; r += per {
+		m := min(per, rows-r)
+		d, s := dst[r*dstRow:][:(m-1)*dstRow+2*n], src[r*srcRow:][:(m-1)*srcRow+gap+n]
+		f32ZipAVX2(&d[0], &s[0], &s[gap], n, m, dstRow*4, srcRow*4)
 	}
 }
 
-// F32Even sets dst[i] = src[2·i]. It panics where src is too short; nothing
-// behind the last element is read.
-func F32Even(dst, src []float32) {
-	if len(dst) == 0 {
+// F32Even sets dst[r·dstRow+i] = src[r·srcRow+2·i] for each of the rows of n
+// elements. It panics where a slice is too short; nothing behind the last
+// element is read.
+func F32Even(dst, src []float32, n, rows, dstRow, srcRow int) {
+	if n < vecLen {
+		ref.F32Even(dst, src, n, rows, dstRow, srcRow)
 		return
 	}
-	src = src[:2*len(dst)-1]
-	for len(dst) > 2*callLen {
-		f32EvenAVX2(dst[:callLen], src[:2*callLen])
+	for ; n > 2*callLen; n -= callLen {
+		F32Even(dst, src, callLen, rows, dstRow, srcRow)
 		dst, src = dst[callLen:], src[2*callLen:]
 	}
-	if len(dst) >= 8 {
-		f32EvenAVX2(dst, src)
-		return
-	}
-	for i := range dst {
-		dst[i] = src[2*i]
+	per := max(1, callLen/n)
+	for r := 0; r < rows; r += per {
+		m := min(per, rows-r)
+		d, s := dst[r*dstRow:][:(m-1)*dstRow+n], src[r*srcRow:][:(m-1)*srcRow+2*n-1]
+		f32EvenAVX2(&d[0], &s[0], n, m, dstRow*4, srcRow*4)
 	}
 }

@@ -185,25 +185,30 @@ func f32SumNormAVX2(dst []float32, a []float32, r []float32, scale []float32, sh
 //go:noescape
 func f32SumNormPReluAVX2(dst []float32, a []float32, r []float32, scale []float32, shift []float32, slope []float32)
 
-// f32ZipAVX2 computes, over the length of a, which is at least 8:
+// f32ZipAVX2 computes, for n of at least 8,
 //
-//	for i := range a {
-//		dst[2*i], dst[2*i+1] = a[i], b[i]
+//	for r := range rows {
+//		for i := range n {
+//			dst[r*dstRow+2*i], dst[r*dstRow+2*i+1] = a[r*srcRow+i], b[r*srcRow+i]
+//		}
 //	}
 //
-// The last 8 are written twice where the length is no multiple of 8.
+// but for dstRow and srcRow in bytes. Where n is no multiple of 8, some of the last
+// 8 of a row are written twice.
 //
 //go:noescape
-func f32ZipAVX2(dst []float32, a []float32, b []float32)
+func f32ZipAVX2(dst *float32, a *float32, b *float32, n int, rows int, dstRow int, srcRow int)
 
-// f32EvenAVX2 computes, over the length of dst, which is at least 8:
+// f32EvenAVX2 computes, for n of at least 8,
 //
-//	for i := range dst {
-//		dst[i] = src[2*i]
+//	for r := range rows {
+//		for i := range n {
+//			dst[r*dstRow+i] = src[r*srcRow+2*i]
+//		}
 //	}
 //
-// The last 8 are written twice where the length is no multiple of 8. Nothing
-// behind the last element is read.
+// but for dstRow and srcRow in bytes. Where n is no multiple of 8, some of the last
+// 8 of a row are written twice.
 //
 //go:noescape
-func f32EvenAVX2(dst []float32, src []float32)
+func f32EvenAVX2(dst *float32, src *float32, n int, rows int, dstRow int, srcRow int)

@@ -1692,71 +1692,88 @@ done:
 	VZEROUPPER
 	RET
 
-// func f32ZipAVX2(dst []float32, a []float32, b []float32)
+// func f32ZipAVX2(dst *float32, a *float32, b *float32, n int, rows int, dstRow int, srcRow int)
 // Requires: AVX
-TEXT ·f32ZipAVX2(SB), NOSPLIT, $0-72
-	MOVQ a_len+32(FP), AX
-	MOVQ a_base+24(FP), CX
-	MOVQ b_base+48(FP), DX
-	MOVQ dst_base+0(FP), BX
-	SUBQ $0x08, AX
-	XORQ SI, SI
+TEXT ·f32ZipAVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ n+24(FP), CX
+	MOVQ rows+32(FP), DX
+	MOVQ dstRow+40(FP), BX
+	MOVQ srcRow+48(FP), SI
+	MOVQ a+8(FP), R8
+	MOVQ b+16(FP), R9
+	SUBQ $0x08, CX
+
+row:
+	XORQ DI, DI
 
 eights:
-	VMOVUPS    (CX)(SI*4), Y0
-	VMOVUPS    (DX)(SI*4), Y1
+	CMPQ       DI, CX
+	JGE        last
+	VMOVUPS    (R8)(DI*4), Y0
+	VMOVUPS    (R9)(DI*4), Y1
 	VUNPCKLPS  Y1, Y0, Y2
 	VUNPCKHPS  Y1, Y0, Y1
 	VPERM2F128 $0x20, Y1, Y2, Y0
 	VPERM2F128 $0x31, Y1, Y2, Y1
-	VMOVUPS    Y0, (BX)(SI*8)
-	VMOVUPS    Y1, 32(BX)(SI*8)
-	ADDQ       $0x08, SI
-	CMPQ       SI, AX
-	JLE        eights
-	ADDQ       $0x08, AX
-	CMPQ       SI, AX
-	JEQ        zipDone
-	LEAQ       -8(AX), SI
-	VMOVUPS    (CX)(SI*4), Y0
-	VMOVUPS    (DX)(SI*4), Y1
-	VUNPCKLPS  Y1, Y0, Y2
-	VUNPCKHPS  Y1, Y0, Y1
-	VPERM2F128 $0x20, Y1, Y2, Y0
-	VPERM2F128 $0x31, Y1, Y2, Y1
-	VMOVUPS    Y0, (BX)(SI*8)
-	VMOVUPS    Y1, 32(BX)(SI*8)
+	VMOVUPS    Y0, (AX)(DI*8)
+	VMOVUPS    Y1, 32(AX)(DI*8)
+	ADDQ       $0x08, DI
+	JMP        eights
 
-zipDone:
+last:
+	MOVQ       CX, DI
+	VMOVUPS    (R8)(DI*4), Y0
+	VMOVUPS    (R9)(DI*4), Y1
+	VUNPCKLPS  Y1, Y0, Y2
+	VUNPCKHPS  Y1, Y0, Y1
+	VPERM2F128 $0x20, Y1, Y2, Y0
+	VPERM2F128 $0x31, Y1, Y2, Y1
+	VMOVUPS    Y0, (AX)(DI*8)
+	VMOVUPS    Y1, 32(AX)(DI*8)
+	ADDQ       BX, AX
+	ADDQ       SI, R8
+	ADDQ       SI, R9
+	DECQ       DX
+	JNZ        row
 	VZEROUPPER
 	RET
 
-// func f32EvenAVX2(dst []float32, src []float32)
+// func f32EvenAVX2(dst *float32, src *float32, n int, rows int, dstRow int, srcRow int)
 // Requires: AVX, AVX2
 TEXT ·f32EvenAVX2(SB), NOSPLIT, $0-48
-	MOVQ dst_len+8(FP), AX
-	MOVQ src_base+24(FP), CX
-	MOVQ dst_base+0(FP), DX
-	SUBQ $0x08, AX
-	XORQ BX, BX
+	MOVQ dst+0(FP), AX
+	MOVQ n+16(FP), CX
+	MOVQ rows+24(FP), DX
+	MOVQ dstRow+32(FP), BX
+	MOVQ srcRow+40(FP), SI
+	MOVQ src+8(FP), R8
+	SUBQ $0x08, CX
+
+row:
+	XORQ DI, DI
 
 eights:
-	CMPQ    BX, AX
+	CMPQ    DI, CX
 	JGE     last
-	VMOVUPS (CX)(BX*8), Y0
-	VMOVUPS 32(CX)(BX*8), Y1
+	VMOVUPS (R8)(DI*8), Y0
+	VMOVUPS 32(R8)(DI*8), Y1
 	VSHUFPS $0x88, Y1, Y0, Y0
 	VPERMPD $0xd8, Y0, Y0
-	VMOVUPS Y0, (DX)(BX*4)
-	ADDQ    $0x08, BX
+	VMOVUPS Y0, (AX)(DI*4)
+	ADDQ    $0x08, DI
 	JMP     eights
 
 last:
-	MOVQ    AX, BX
-	VMOVUPS (CX)(BX*8), Y0
-	VMOVUPS 28(CX)(BX*8), Y1
+	MOVQ    CX, DI
+	VMOVUPS (R8)(DI*8), Y0
+	VMOVUPS 28(R8)(DI*8), Y1
 	VSHUFPS $0xd8, Y1, Y0, Y0
 	VPERMPD $0xd8, Y0, Y0
-	VMOVUPS Y0, (DX)(BX*4)
+	VMOVUPS Y0, (AX)(DI*4)
+	ADDQ    BX, AX
+	ADDQ    SI, R8
+	DECQ    DX
+	JNZ     row
 	VZEROUPPER
 	RET

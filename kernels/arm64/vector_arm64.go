@@ -101,25 +101,26 @@ func F32Norm(dst, a, r, scale, shift, slope []float32) {
 	}
 }
 
-// F32Zip sets dst[2·i] = a[i] and dst[2·i+1] = b[i].
-func F32Zip(dst, a, b []float32) {
-	b, dst = b[:len(a)], dst[:2*len(a)]
-	for len(a) > 0 {
-		n := min(len(a), callLen)
-		f32ZipNEON(&dst[0], &a[0], &b[0], n)
-		dst, a, b = dst[2*n:], a[n:], b[n:]
+// F32Zip interleaves runs of n elements, the second gap behind the first:
+// dst[r·dstRow+2·i] = src[r·srcRow+i] and dst[r·dstRow+2·i+1] =
+// src[r·srcRow+gap+i] for each of the rows.
+func F32Zip(dst, src []float32, n, rows, dstRow, srcRow, gap int) {
+	for r := range rows {
+		d, s := dst[r*dstRow:][:2*n], src[r*srcRow:][:gap+n]
+		for i := 0; i < n; i += callLen {
+			f32ZipNEON(&d[2*i], &s[i], &s[gap+i], min(n-i, callLen))
+		}
 	}
 }
 
-// F32Even sets dst[i] = src[2·i]. Nothing behind the last element is read.
-func F32Even(dst, src []float32) {
-	if len(dst) > 0 {
-		src = src[:2*len(dst)-1]
-	}
-	for len(dst) > 0 {
-		n := min(len(dst), callLen)
-		f32EvenNEON(&dst[0], &src[0], n)
-		dst, src = dst[n:], src[min(2*n, len(src)):]
+// F32Even sets dst[r·dstRow+i] = src[r·srcRow+2·i] for each of the rows of n
+// elements. Nothing behind the last element is read.
+func F32Even(dst, src []float32, n, rows, dstRow, srcRow int) {
+	for r := range rows {
+		d, s := dst[r*dstRow:][:n], src[r*srcRow:][:max(2*n-1, 0)]
+		for i := 0; i < n; i += callLen {
+			f32EvenNEON(&d[i], &s[2*i], min(n-i, callLen))
+		}
 	}
 }
 

@@ -121,17 +121,27 @@ func F32Norm(dst, a, r, scale, shift, slope []float32) {
 	}
 }
 
-// F32Zip sets dst[2·i] = a[i] and dst[2·i+1] = b[i].
-func F32Zip(dst, a, b []float32) {
-	for i, v := range a {
-		dst[2*i], dst[2*i+1] = v, b[i]
+// F32Zip interleaves runs of n elements, the second gap behind the first:
+// dst[r·dstRow+2·i] = src[r·srcRow+i] and dst[r·dstRow+2·i+1] =
+// src[r·srcRow+gap+i] for each of the rows.
+func F32Zip(dst, src []float32, n, rows, dstRow, srcRow, gap int) {
+	for r := range rows {
+		a := src[r*srcRow:][:gap+n]
+		for i := range n {
+			pair := dst[r*dstRow+2*i:][:2]
+			pair[0], pair[1] = a[i], a[gap+i]
+		}
 	}
 }
 
-// F32Even sets dst[i] = src[2·i].
-func F32Even(dst, src []float32) {
-	for i := range dst {
-		dst[i] = src[2*i]
+// F32Even sets dst[r·dstRow+i] = src[r·srcRow+2·i] for each of the rows of n
+// elements.
+func F32Even(dst, src []float32, n, rows, dstRow, srcRow int) {
+	for r := range rows {
+		d := dst[r*dstRow:][:n]
+		for i := range d {
+			d[i] = src[r*srcRow+2*i]
+		}
 	}
 }
 
