@@ -107,23 +107,27 @@ func (g *convWinograd) productPlane() int { return g.block*g.group*g.nr + planeG
 func (g *convWinograd) productRoom() int  { return g.planes * g.productPlane() }
 
 // split chooses the extents of a tile: as many squares as the cache holds,
-// since every block reads all weights, but enough tiles for all workers.
+// since every block reads all weights, but enough tiles for all workers. Where
+// the weights are large each worker reads its own part of them instead, and
+// transforms the pixels for itself.
 func (g *convWinograd) split(threads int) {
 	mr := g.mr
+	large := g.planes*g.numPanel*g.panelLen*4 > winogradLargeMatrix
 	room := winogradPixelRoom
-	if g.planes*g.numPanel*g.panelLen*4 > winogradLargeMatrix {
+	if large {
 		room = winogradLargeRoom
 	}
 	most := max(room/(g.planes*g.rowLen*4*mr), 1) * mr
-	g.blocks = (g.squares + most - 1) / most
-	if t := threads; t > 1 {
-		g.blocks = min(roundUp(max(g.blocks, 2*t), t), (g.squares+2*mr-1)/(2*mr))
+	g.blocks, g.colTiles = (g.squares+most-1)/most, 1
+	if large {
+		g.colTiles = min(threads, g.numPanel)
+	} else if threads > 1 {
+		g.blocks = min(roundUp(max(g.blocks, 2*threads), threads), (g.squares+2*mr-1)/(2*mr))
 	}
 	g.block = roundUp((g.squares+g.blocks-1)/g.blocks, mr)
 	g.blocks = (g.squares + g.block - 1) / g.block
-	g.colTiles = 1
-	if t := threads; t > 1 && g.blocks < 2*t {
-		g.colTiles = min((2*t+g.blocks-1)/g.blocks, g.numPanel)
+	if !large && threads > 1 && g.blocks < 2*threads {
+		g.colTiles = min((2*threads+g.blocks-1)/g.blocks, g.numPanel)
 	}
 	per := (g.numPanel + g.colTiles - 1) / g.colTiles
 	g.group = min(max(winogradProductRoom/(g.planes*g.block*g.nr*4), 1), per)
@@ -176,50 +180,65 @@ func (g *convWinograd) sharedPanels() []float32 {
 	}).([]float32)
 }
 
+// pack transforms and lays out the weights, a row of a panel at a time in every
+// plane, so that what is written stays in the cache.
 func (g *convWinograd) pack(w, bias []float32) []float32 {
-	nr := g.nr
-	plane := g.numPanel * g.panelLen
+	nr, cin, plane := g.nr, g.s.cin, g.numPanel*g.panelLen
 	dst := g.env.pack(g.planes * plane)
+	for o := 0; o < g.s.cout; o += nr {
+		panel := dst[o/nr*g.panelLen:]
+		cols := min(nr, g.s.cout-o)
+		for c := range cin {
+			for j := range cols {
+				g.weights(panel[(c+1)*nr+j:], plane, w, o+j, c)
+			}
+		}
+		if bias != nil {
+			g.biases(panel, plane, bias[o:o+cols])
+		}
+	}
+	return dst
+}
+
+// weights transforms the kernel of an output and an input channel into one
+// element of every plane.
+func (g *convWinograd) weights(dst []float32, plane int, w []float32, o, c int) {
+	k := [9]float32(w[(o*g.s.cin+c)*9:])
+	if scale := g.s.Scale; scale != nil {
+		for i, v := range k {
+			k[i] = float32(float64(v) * scale[o])
+		}
+	}
+	if g.kind == kernels.Winograd4 {
+		for i, u := range ref.WinogradWeights4(&k) {
+			dst[i*plane] = u
+		}
+		return
+	}
+	for i, u := range ref.WinogradWeights2(&k) {
+		dst[i*plane] = u
+	}
+}
+
+// biases gives every plane its share of the biases.
+func (g *convWinograd) biases(dst []float32, plane int, bias []float32) {
 	ones := ref.WinogradOnes2[:]
 	if g.kind == kernels.Winograd4 {
 		ones = ref.WinogradOnes4[:]
 	}
-	cin := g.s.cin
-	for o := range g.s.cout {
-		at := o/nr*g.panelLen + o%nr
-		for c := range cin {
-			k := [9]float32(w[(o*cin+c)*9:])
-			if scale := g.s.Scale; scale != nil {
-				for i, v := range k {
-					k[i] = float32(float64(v) * scale[o])
-				}
-			}
-			to := dst[at+(c+1)*nr:]
-			if g.kind == kernels.Winograd4 {
-				for i, u := range ref.WinogradWeights4(&k) {
-					to[i*plane] = u
-				}
-			} else {
-				for i, u := range ref.WinogradWeights2(&k) {
-					to[i*plane] = u
-				}
-			}
-		}
-		if bias != nil {
-			for i := range g.planes {
-				dst[at+i*plane] = bias[o] * ones[i/len(ones)] * ones[i%len(ones)]
-			}
+	for i := range g.planes {
+		for j, b := range bias {
+			dst[i*plane+j] = b * ones[i/len(ones)] * ones[i%len(ones)]
 		}
 	}
-	return dst
 }
 
 // run computes one tile: some squares of one image by some panels of output
 // channels.
 func (g *convWinograd) run(worker, tile int) {
 	s, x := g.s, g.env.In[0]
-	col, tile := tile%g.colTiles, tile/g.colTiles
-	block, image := tile%g.blocks, tile/g.blocks
+	block, tile := tile%g.blocks, tile/g.blocks
+	col, image := tile%g.colTiles, tile/g.colTiles
 	q0 := block * g.block
 	n := min(g.block, g.squares-q0)
 	p0, p1 := g.numPanel*col/g.colTiles, g.numPanel*(col+1)/g.colTiles

@@ -16,7 +16,7 @@ type conv3x3 struct{ side, cin, cout int }
 
 // conv3x3s are layers of ResNet-18, of YOLO and of smaller nets.
 var conv3x3s = []conv3x3{
-	{56, 64, 64}, {28, 128, 128}, {14, 256, 256}, {7, 512, 512},
+	{56, 64, 64}, {28, 128, 128}, {14, 256, 256}, {7, 512, 512}, {7, 640, 640},
 	{160, 16, 16}, {80, 32, 32}, {40, 64, 64}, {20, 128, 128}, {20, 64, 64}, {40, 96, 96}, {10, 96, 96},
 	{80, 64, 80}, {20, 256, 256}, {13, 384, 384}, {26, 24, 40}, {112, 8, 16}, {6, 64, 64}, {4, 128, 24},
 }
@@ -43,47 +43,63 @@ func (c conv3x3) env(set *kernels.Set, threads int) (*Env, *convShape) {
 	return env, &convShape{ConvNHWC: op, n: 1, h: c.side, w: c.side, cin: c.cin, cout: c.cout, inPitch: c.cin}
 }
 
+// algorithm is one way to compute a convolution, and what the model gives for
+// it.
+type algorithm struct {
+	name string
+	run  func()
+	cost float64
+}
+
 // algorithms prepares a convolution in every way there is.
-func (c conv3x3) algorithms(set *kernels.Set) map[string]func() {
-	runs := map[string]func(){}
-	for name, prepare := range map[string]func(env *Env, s *convShape) []Step{
-		"igemm": func(env *Env, s *convShape) []Step { return prepareGemm(env, s, gemmIndirect) },
-		"2x2":   func(env *Env, s *convShape) []Step { return prepareWinograd(env, s, kernels.Winograd2) },
-		"4x4":   func(env *Env, s *convShape) []Step { return prepareWinograd(env, s, kernels.Winograd4) },
-	} {
+func (c conv3x3) algorithms(set *kernels.Set) []algorithm {
+	_, s := c.env(set, 1)
+	var as []algorithm
+	add := func(name string, cost float64, prepare func(env *Env, s *convShape) []Step) {
 		steps := prepare(c.env(set, 1))
-		runs[name] = func() {
+		as = append(as, algorithm{name, func() {
 			for _, s := range steps {
 				for t := range s.Tiles {
 					s.Run(0, t)
 				}
 			}
-		}
+		}, cost})
 	}
-	return runs
+	add("igemm", s.igemmTime(set), func(env *Env, s *convShape) []Step { return prepareGemm(env, s, gemmIndirect) })
+	for kind := range kernels.NumWinograd {
+		add(fmt.Sprintf("%dx%d", winogradSide(kind), winogradSide(kind)), s.winogradTime(set, kind),
+			func(env *Env, s *convShape) []Step { return prepareWinograd(env, s, kind) })
+	}
+	return as
+}
+
+// choice names what a convolution takes.
+func (c conv3x3) choice(set *kernels.Set) string {
+	_, s := c.env(set, 1)
+	if kind, ok := s.winograd(set); ok {
+		return fmt.Sprintf("%dx%d", winogradSide(kind), winogradSide(kind))
+	}
+	return "igemm"
 }
 
 // BenchmarkConv3x3 times every algorithm on every layer. best-ms is the
-// fastest run, for machines that do other work as well; chosen is 1 for the
-// algorithm that the model prefers.
+// fastest run, since machines do other work as well; model-MMAC is what the
+// model gives, in millions of multiply-adds of a long matrix product; chosen is
+// 1 for the algorithm that the layer takes.
 func BenchmarkConv3x3(b *testing.B) {
 	for _, set := range kernels.Available() {
 		for _, c := range conv3x3s {
-			_, s := c.env(set, 1)
-			chosen := "igemm"
-			if kind, ok := s.winograd(set); ok {
-				chosen = fmt.Sprintf("%dx%d", winogradSide(kind), winogradSide(kind))
-			}
-			for name, run := range c.algorithms(set) {
-				b.Run(fmt.Sprintf("rung=%s/%dx%dx%dx%d/%s", set.Name, c.side, c.side, c.cin, c.cout, name), func(b *testing.B) {
+			for _, a := range c.algorithms(set) {
+				b.Run(fmt.Sprintf("rung=%s/%dx%dx%dx%d/%s", set.Name, c.side, c.side, c.cin, c.cout, a.name), func(b *testing.B) {
 					best := time.Hour
 					for b.Loop() {
 						start := time.Now()
-						run()
+						a.run()
 						best = min(best, time.Since(start))
 					}
 					b.ReportMetric(best.Seconds()*1e3, "best-ms")
-					if name == chosen {
+					b.ReportMetric(a.cost/1e6, "model-MMAC")
+					if a.name == c.choice(set) {
 						b.ReportMetric(1, "chosen")
 					}
 				})

@@ -21,17 +21,12 @@ func TestWinogradChoice(t *testing.T) {
 		want  string
 	}{
 		{conv3x3{56, 64, 64}, "4x4"}, {conv3x3{28, 128, 128}, "4x4"}, {conv3x3{14, 256, 256}, "4x4"},
-		{conv3x3{7, 512, 512}, "none"}, // its weights would take 16 MB
+		{conv3x3{7, 512, 512}, "2x2"}, {conv3x3{7, 640, 640}, "igemm"}, // too large with more
 		{conv3x3{80, 32, 32}, "4x4"}, {conv3x3{20, 64, 64}, "4x4"}, {conv3x3{13, 384, 384}, "2x2"},
-		{conv3x3{6, 64, 64}, "2x2"}, {conv3x3{4, 128, 24}, "2x2"}, {conv3x3{1, 64, 64}, "none"}, {conv3x3{112, 5, 4}, "none"},
+		{conv3x3{6, 64, 64}, "2x2"}, {conv3x3{4, 128, 24}, "2x2"}, {conv3x3{1, 64, 64}, "igemm"}, {conv3x3{112, 5, 4}, "igemm"},
 	}
 	for _, tt := range tests {
-		_, s := tt.layer.env(set, 1)
-		got := "none"
-		if kind, ok := s.winograd(set); ok {
-			got = fmt.Sprintf("%dx%d", winogradSide(kind), winogradSide(kind))
-		}
-		if got != tt.want {
+		if got := tt.layer.choice(set); got != tt.want {
 			t.Errorf("%+v: %s, want %s", tt.layer, got, tt.want)
 		}
 	}
@@ -58,6 +53,7 @@ type winogradForm struct {
 	act        Act
 	res, last  bool
 	noBias     bool
+	scale      bool // of the weights, per output
 }
 
 func winogradForms() []winogradForm {
@@ -69,7 +65,7 @@ func winogradForms() []winogradForm {
 	forms := []winogradForm{
 		{layer: conv3x3{12, 16, 16}, act: ClampAct(0, 6), res: true, n: 2},
 		{layer: conv3x3{9, 24, 67}, act: slopes, res: true, last: true, pitch: 3, n: 2},
-		{layer: conv3x3{9, 24, 33}, act: slopes, pitch: 1},
+		{layer: conv3x3{9, 24, 33}, act: slopes, pitch: 1, scale: true},
 		{layer: conv3x3{11, 20, 40}, act: silu, res: true, last: true, padT: 1, padL: 1},
 		{layer: conv3x3{11, 20, 40}, act: silu, res: true, pitch: 5, padT: 1, padL: 1},
 		{layer: conv3x3{10, 12, 24}, act: ClampAct(-1, 1), res: true, last: true, padT: 2, padL: 0, noBias: true},
@@ -107,6 +103,11 @@ func (f *winogradForm) env(set *kernels.Set, threads int) (*Env, *convShape) {
 	}
 	s.inPitch = s.cin + f.pitch
 	env.In[0], env.Out[0] = pitched(s.h, s.w, s.cin), pitched(s.OutH, s.OutW, s.cout)
+	if f.scale {
+		for i := range s.cout {
+			s.Scale = append(s.Scale, 1/float64(i+1))
+		}
+	}
 	if f.noBias {
 		env.In[2] = nil
 	}
@@ -119,9 +120,6 @@ func (f *winogradForm) env(set *kernels.Set, threads int) (*Env, *convShape) {
 // want is the definition, in float64, of output channel o of a pixel.
 func (s *convShape) want(env *Env, image, y, x, o int) float64 {
 	sum := 0.0
-	if b := env.In[2]; b != nil {
-		sum = float64(b.F32()[o])
-	}
 	in, w := env.In[0], env.In[1].F32()
 	data := whole[float32](in)
 	for u := range 3 {
@@ -135,6 +133,12 @@ func (s *convShape) want(env *Env, image, y, x, o int) float64 {
 			}
 		}
 	}
+	if s.Scale != nil {
+		sum *= s.Scale[o]
+	}
+	if b := env.In[2]; b != nil {
+		sum += float64(b.F32()[o])
+	}
 	res := 0.0
 	if len(env.In) > 3 {
 		res = float64(whole[float32](env.In[3])[((image*s.OutH+y)*s.OutW+x)*pitch(env.In[3])+o])
@@ -146,26 +150,26 @@ func (s *convShape) want(env *Env, image, y, x, o int) float64 {
 }
 
 // TestWinogradForms compares both algorithms with the definition, on every
-// rung, and their bits on one worker, three and eight. What lies between the
-// rows of the output stays.
+// rung, and their bits on one worker, three and eight.
 func TestWinogradForms(t *testing.T) {
 	for i, f := range winogradForms() {
+		env, s := f.env(kernels.Ref(), 1)
+		want := s.definition(env)
 		for _, set := range kernels.Available() {
 			for kind := range kernels.NumWinograd {
 				t.Run(fmt.Sprintf("%d/%s/%d", i, set.Name, winogradSide(kind)), func(t *testing.T) {
 					var first []float32
 					for _, threads := range []int{1, 3, 8} {
 						env, s := f.env(set, threads)
-						out := whole[float32](env.Out[0])
 						for _, step := range prepareWinograd(env, s, kind) {
 							for tile := range step.Tiles {
 								step.Run(tile%threads, tile)
 							}
 						}
+						out := whole[float32](env.Out[0])
 						if first == nil {
 							first = out
-							s.compare(t, env)
-							continue
+							s.compare(t, out, want)
 						}
 						for j := range out {
 							if out[j] != first[j] {
@@ -179,20 +183,31 @@ func TestWinogradForms(t *testing.T) {
 	}
 }
 
-// compare checks a result. Winograd's bound is one on all products together:
-// an output that is small by chance has the error of a large one.
-func (s *convShape) compare(t *testing.T, env *Env) {
+// definition is the result by the defining loops. What lies between rows stays
+// as it was.
+func (s *convShape) definition(env *Env) []float64 {
+	y := env.Out[0]
+	var want []float64
+	for _, v := range whole[float32](y) {
+		want = append(want, float64(v))
+	}
+	for p := range s.n * s.OutH * s.OutW {
+		image, pixel := p/(s.OutH*s.OutW), p%(s.OutH*s.OutW)
+		for o := range s.cout {
+			want[p*pitch(y)+o] = s.want(env, image, pixel/s.OutW, pixel%s.OutW, o)
+		}
+	}
+	return want
+}
+
+// compare checks a result. The bound is one for all outputs: one that is small
+// by chance has the error of a large one.
+func (s *convShape) compare(t *testing.T, got []float32, want []float64) {
 	t.Helper()
 	limit := 5e-6 * math.Sqrt(float64(9*s.cin))
-	out, y := whole[float32](env.Out[0]), env.Out[0]
-	for p := range s.n * s.OutH * s.OutW {
-		for o := range s.cout {
-			image, pixel := p/(s.OutH*s.OutW), p%(s.OutH*s.OutW)
-			want := s.want(env, image, pixel/s.OutW, pixel%s.OutW, o)
-			got := float64(out[p*pitch(y)+o])
-			if !(math.Abs(got-want) <= limit) {
-				t.Fatalf("image %d, pixel %d, channel %d is %v, want %v within %g", image, pixel, o, got, want, limit)
-			}
+	for i, v := range got {
+		if !(math.Abs(float64(v)-want[i]) <= limit) {
+			t.Fatalf("element %d is %v, want %v within %g", i, v, want[i], limit)
 		}
 	}
 }

@@ -2,9 +2,10 @@ package op
 
 import "github.com/edgecam/edgecam/kernels"
 
-// winogradWeights bounds the bytes of one layer's transformed weights, which
-// are 4 times as many as the file's for 4x4 outputs, and 16/9 times for 2x2.
-const winogradWeights = 10 << 20
+// winogradExtra bounds the bytes by which one layer's transformed weights are
+// larger than those of the file, of which they have 4 times as many for 4x4
+// outputs, and 16/9 times for 2x2.
+const winogradExtra = 8 << 20
 
 // winogradGain is the share of its time that an algorithm must save for its
 // memory to be worth it.
@@ -19,7 +20,7 @@ func (s *convShape) winograd(set *kernels.Set) (kernels.Winograd, bool) {
 	best, found, least := kernels.Winograd(0), false, s.igemmTime(set)*(1-winogradGain)
 	for kind := range kernels.NumWinograd {
 		side := winogradSide(kind)
-		if (side+2)*(side+2)*s.cin*s.cout*4 > winogradWeights {
+		if ((side+2)*(side+2)-9)*s.cin*s.cout*4 > winogradExtra {
 			continue
 		}
 		if t := s.winogradTime(set, kind); t < least {
@@ -41,13 +42,13 @@ func winogradSide(kind kernels.Winograd) int {
 // differs from rung to rung as that of the transforms does, since both work on whole
 // vectors. A tile of the product costs as much as tileSteps more steps of k;
 // a square of a channel costs what is in pixelCost before the product and in
-// outputCost behind it; and a weight that does not fit the core's own cache
-// costs weightCost for each column of a panel every time that it is read.
+// outputCost behind it; and weights that are too many for the last cache cost
+// weightCost for each column of a panel every time that they are read.
 // BenchmarkConv3x3 measures them; docs/winograd.md has the result.
 const (
 	tileSteps  = 7
-	weightCost = .3
-	ownCache   = 1 << 18 // weights
+	weightCost = .5
+	lastCache  = 1 << 22 // weights
 )
 
 var (
@@ -57,28 +58,28 @@ var (
 
 // igemmTime is the modelled time of the implicit product.
 func (s *convShape) igemmTime(set *kernels.Set) float64 {
-	return productTime(set, s.OutH*s.OutW, 9*s.cin, s.cout, 1) * float64(s.n)
+	return productTime(set, 1, s.OutH*s.OutW, 9*s.cin, s.cout, 1) * float64(s.n)
 }
 
 // winogradTime is the modelled time of Winograd's algorithm.
 func (s *convShape) winogradTime(set *kernels.Set, kind kernels.Winograd) float64 {
 	g := newWinograd(s, set, 1, kind)
-	t := float64(g.planes) * productTime(set, g.squares, s.cin, s.cout, g.blocks)
+	t := productTime(set, g.planes, g.squares, s.cin, s.cout, g.blocks)
 	lanes := set.F32NR / 2 // of a vector, more or less
 	t += float64(g.squares) * (pixelCost[kind]*float64(roundUp(s.cin, lanes)) + outputCost[kind]*float64(roundUp(s.cout, lanes)))
 	return t * float64(s.n)
 }
 
-// productTime is the modelled time of a product of rows x k with k x cols,
+// productTime is the modelled time of some products of rows x k with k x cols,
 // whose weights are read some times.
-func productTime(set *kernels.Set, rows, k, cols, times int) float64 {
+func productTime(set *kernels.Set, products, rows, k, cols, times int) float64 {
 	wide := cols / set.F32NR * set.F32NR
 	if left := cols - wide; left > 0 {
 		wide += panelWidth(set.F32NR, left)
 	}
 	t := float64(roundUp(rows, set.F32MR)) * float64(wide) * float64(k+tileSteps)
-	if k*cols > ownCache {
+	if products*k*cols >= lastCache {
 		t += weightCost * float64(set.F32NR) * float64(k) * float64(cols) * float64(times)
 	}
-	return t
+	return t * float64(products)
 }

@@ -174,6 +174,11 @@ case("1d", "QLinearConv", [u8(1, 2, 9), s(0.02), U(120), i7(8, 2, 3), scales, ze
 case("per_column", "QLinearMatMul", [u8(3, 7), s(0.02), U(9), i7(7, 8), scales, zeros, s(0.05), U(128)], opset=13)
 case("per_column", "MatMulInteger", [u8(3, 7), i7(7, 8), U(9), i7(8)], opset=13)
 
+own = np.random.default_rng(11)  # so that the other cases keep their numbers
+for name, x, channels, pads in [("4x4", (1, 16, 10, 11), 24, [1, 1, 1, 1]), ("4x4_pads", (2, 24, 13, 9), 17, [2, 0, 1, 2]), ("2x2", (1, 48, 6, 6), 20, [1, 1, 1, 1])]:
+    w = own.standard_normal((channels, x[1], 3, 3)).astype(F) / 20
+    case("winograd_" + name, "Conv", [own.standard_normal(x).astype(F), w, own.standard_normal(channels).astype(F)], pads=pads)
+
 begin("contrib")
 ms = dict(domain="com.microsoft")
 for name, d, z in [("u8", u8, U), ("s8", i8, I)]:
