@@ -71,6 +71,9 @@ func (g *GridSample) Eval(in, out []*tensor.Tensor) error {
 
 // Prepare implements Preparer: points in parallel.
 func (g *GridSample) Prepare(env *Env) ([]Step, error) {
+	if g.fast(env.In) {
+		return g.steps(env), nil
+	}
 	in, y := env.In, env.Out[0]
 	return split("gridsample", y.Shape[0]*y.Shape[2:].Elems(), 64*y.Shape[1], func(_, lo, hi int) {
 		g.points(in, y, lo, hi)
