@@ -105,7 +105,7 @@ type convGemm struct {
 	rowTiles int
 	colTiles int
 	chunk    int // rows in one call of the kernel
-	padded   *paddedImage
+	padded   *paddedRows
 	args     []ref.GemmF32 // one per worker: an argument on the stack would escape
 }
 
@@ -122,7 +122,7 @@ func prepareGemm(env *Env, s *convShape, form gemmForm) []Step {
 		g.offsets = sharedOffsets(env, s)
 		g.zero = sharedZero(env, g.k)
 	case gemmRows:
-		g.padded = newPaddedImage(env, s)
+		g.padded = newPaddedRows(env, s)
 		g.kern, name = set.F32Igemm, "igemm rows"
 		g.k, taps = s.KW*s.cin, s.KH
 		g.offsets, g.zero = g.padded.offsets, sharedZero(env, g.k)
@@ -143,11 +143,7 @@ func prepareGemm(env *Env, s *convShape, form gemmForm) []Step {
 	if form != gemmPlain {
 		tiles *= s.n
 	}
-	step := Step{Kernel: set.Name + " " + name, Tiles: tiles, Cost: s.n * s.OutH * s.OutW * s.cout * g.k * taps, Run: g.run}
-	if g.padded != nil {
-		return []Step{g.padded.step(), step}
-	}
-	return []Step{step}
+	return []Step{{Kernel: set.Name + " " + name, Tiles: tiles, Cost: s.n * s.OutH * s.OutW * s.cout * g.k * taps, Run: g.run}}
 }
 
 // split chooses the number of tiles: parts of the rows, so that each worker
@@ -156,6 +152,10 @@ func prepareGemm(env *Env, s *convShape, form gemmForm) []Step {
 func (g *convGemm) split(taps int) {
 	mr, nr := g.env.Kernels.F32MR, g.env.Kernels.F32NR
 	g.chunk = callRows(g.k*taps, mr, nr)
+	if g.padded != nil {
+		g.rowTiles, g.colTiles = g.padded.tiles, 1
+		return
+	}
 	weights := g.k * taps * g.n
 	tiles := g.env.tiles(weights * g.rows)
 	g.rowTiles, g.colTiles = min(tiles, (g.rows+mr-1)/mr), 1
@@ -182,7 +182,9 @@ func (g *convGemm) run(worker, tile int) {
 	a.AStride = s.inPitch * 4
 	var src unsafe.Pointer
 	if g.padded != nil {
-		src = unsafe.Pointer(&g.padded.image(image)[0])
+		r0, r1 = part(row, g.rowTiles, s.OutH, 1)
+		r0, r1 = r0*s.OutW, r1*s.OutW
+		src = unsafe.Pointer(unsafe.SliceData(g.padded.fill(worker, image, row)))
 	} else {
 		src = elem(x, image*s.h*s.w*s.inPitch+group*(s.cin/s.Group))
 	}

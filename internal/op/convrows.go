@@ -14,61 +14,80 @@ func (c *ConvNHWC) RowsFit(channels int) bool {
 
 func (s *convShape) fewChannels() bool { return s.RowsFit(s.cin) }
 
-// paddedImage is a copy of a convolution's input with zero columns at both
-// sides, so that every row of a window is one run of memory.
-type paddedImage struct {
+// paddedRows is a copy of the rows of a convolution's input that a tile of some
+// output rows reads, with zero columns at both sides, so that every row of a
+// window is one run of memory.
+type paddedRows struct {
 	s       *convShape
 	env     *Env
-	memory  *Between
+	scratch *Scratch
+	tiles   int // of the output rows
 	width   int // columns
-	size    int // elements of one image
 	offsets []int32
 }
 
-func newPaddedImage(env *Env, s *convShape) *paddedImage {
-	p := &paddedImage{s: s, env: env}
+// rowsTile is the work in a tile, in multiply-adds: large, since neighbours
+// both copy the rows that both read.
+const rowsTile = 4 * tileCost
+
+func newPaddedRows(env *Env, s *convShape) *paddedRows {
+	p := &paddedRows{s: s, env: env}
+	p.tiles = min(env.tiles(s.OutH*s.OutW*s.cout*s.cin*s.KH*s.KW*tileCost/rowsTile), s.OutH)
 	// The last window ends where it ends, whatever padding was asked for.
 	p.width = max(s.PadL+s.w, (s.OutW-1)*s.StrideW+s.KW)
-	p.size = s.h * p.width * s.cin
-	p.memory = env.between(s.n * p.size * 4)
+	most := 0
+	for t := range p.tiles {
+		from, to := p.input(t)
+		most = max(most, to-from)
+	}
+	p.scratch = env.Scratch(most * p.width * s.cin * 4)
 	type rowsKey struct {
 		offsetKey
-		cin int
+		cin, tiles int
 	}
-	p.offsets = env.Shared(rowsKey{s.offsetKey(), s.cin}, func() any {
-		t := make([]int32, 0, s.OutH*s.OutW*s.KH)
-		for i := range s.OutH {
-			for j := range s.OutW {
-				for u := range s.KH {
-					y := i*s.StrideH + u*s.DilH - s.PadT
-					if y < 0 || y >= s.h {
-						t = append(t, -1)
-					} else {
-						t = append(t, int32((y*p.width+j*s.StrideW)*s.cin*4))
+	p.offsets = env.Shared(rowsKey{s.offsetKey(), s.cin, p.tiles}, func() any {
+		offsets := make([]int32, 0, s.OutH*s.OutW*s.KH)
+		for t := range p.tiles {
+			first, _ := p.input(t)
+			from, to := part(t, p.tiles, s.OutH, 1)
+			for i := from; i < to; i++ {
+				for j := range s.OutW {
+					for u := range s.KH {
+						y := i*s.StrideH + u*s.DilH - s.PadT
+						if y < 0 || y >= s.h {
+							offsets = append(offsets, -1)
+						} else {
+							offsets = append(offsets, int32(((y-first)*p.width+j*s.StrideW)*s.cin*4))
+						}
 					}
 				}
 			}
 		}
-		return t
+		return offsets
 	}).([]int32)
 	return p
 }
 
-// image returns the copy of one image.
-func (p *paddedImage) image(i int) []float32 {
-	return bytesF32(p.memory.Buf)[i*p.size : (i+1)*p.size]
-}
-
-// step fills the copy; a tile is one row of one image.
-func (p *paddedImage) step() Step {
+// input returns the rows of the input that a tile reads.
+func (p *paddedRows) input(tile int) (from, to int) {
 	s := p.s
-	return Step{Kernel: "pad rows", Tiles: s.n * s.h, Cost: s.n * s.h * s.w * s.cin, Run: p.row}
+	i, end := part(tile, p.tiles, s.OutH, 1)
+	from = min(max(i*s.StrideH-s.PadT, 0), s.h)
+	return from, max(from, min((end-1)*s.StrideH+(s.KH-1)*s.DilH-s.PadT+1, s.h))
 }
 
-func (p *paddedImage) row(_, tile int) {
+// fill copies the rows of one image that a tile reads.
+func (p *paddedRows) fill(worker, image, tile int) []float32 {
+	buf := bytesF32(p.scratch.For(worker))
+	from, to := p.input(tile)
+	for y := from; y < to; y++ {
+		p.row(buf[(y-from)*p.width*p.s.cin:][:p.width*p.s.cin], image, y)
+	}
+	return buf
+}
+
+func (p *paddedRows) row(whole []float32, image, y int) {
 	s, x := p.s, p.env.In[0]
-	image, y := tile/s.h, tile%s.h
-	whole := p.image(image)[y*p.width*s.cin : (y+1)*p.width*s.cin]
 	from, to := s.PadL*s.cin, (s.PadL+s.w)*s.cin
 	clear(whole[:from])
 	clear(whole[to:])
