@@ -14,7 +14,8 @@ import (
 )
 
 // TestWinogradGolden compiles the golden convolutions that are named for an
-// algorithm, and sees that they take it and give ONNX Runtime's results.
+// algorithm, and sees that they give ONNX Runtime's results, and with AVX2 take
+// that algorithm.
 func TestWinogradGolden(t *testing.T) {
 	found := 0
 	for name, c := range goldenCases(t) {
@@ -48,15 +49,14 @@ func TestWinogradGolden(t *testing.T) {
 				if err := optest.Compare(s.Output(s.Outputs()[0].Name), c.want[0], 1e-5, 1e-5, 0); err != nil {
 					t.Error(err)
 				}
+				if set.Name != "avx2" {
+					return // tiles of other extents may make another choice better
+				}
 				var names []string
 				for _, p := range s.Profile() {
 					names = append(names, p.Kernel)
 				}
-				// Tiles of other extents may make another choice better.
-				algorithm := ""
-				if set.Name == "avx2" {
-					algorithm, _, _ = strings.Cut(name, "_")
-				}
+				algorithm, _, _ := strings.Cut(name, "_")
 				if got := strings.Join(names, ", "); !strings.Contains(got, "winograd "+algorithm) {
 					t.Errorf("steps are %s, want winograd %s", got, algorithm)
 				}
