@@ -105,8 +105,11 @@ func TestNetGoldenPrepared(t *testing.T) {
 		}
 		for _, set := range kernels.Available() {
 			for _, constant := range []bool{true, false} {
-				if _, ok := c.op.(*op.Resize); ok && !constant {
-					continue // evaluated: the extents are inputs
+				switch c.op.(type) {
+				case *op.Resize, *op.Reduce:
+					if !constant {
+						continue // evaluated: the extents or axes are inputs
+					}
 				}
 				t.Run(name+"/"+set.Name, func(t *testing.T) {
 					env := netEnv(c.in, c.outputs(t), set, constant)

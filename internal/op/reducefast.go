@@ -158,7 +158,7 @@ func (p *reducePass) run(worker, lo, hi, from, to int) {
 		first := u % p.parts * p.rows
 		rows := min(p.rows, p.g-first)
 		x := src[(u/p.parts*p.g+first)*p.b:]
-		if y := dst[u*p.b:]; p.b < 16 && rows*p.b < 128 {
+		if y := dst[u*p.b:]; p.b < 16 && rows*p.b < 128 && (p.b > 1 || p.kind != ReduceMax) {
 			p.short(y[:p.b], x[:rows*p.b], buf, square)
 		} else {
 			p.columns(y[:p.b], x[:rows*p.b], from, to, buf, square)
@@ -176,6 +176,10 @@ func (f *reduceF32) short(y, x, buf []float32, first bool) {
 		x = buf[:len(x)]
 	}
 	b := len(y)
+	if b == 1 && f.sums() {
+		y[0] = lineSum(x)
+		return
+	}
 	for j, s := range x[:b] {
 		switch f.kind {
 		case ReduceMax:
@@ -197,6 +201,30 @@ func (f *reduceF32) short(y, x, buf []float32, first bool) {
 		}
 		y[j] = s
 	}
+}
+
+// sums reports whether elements are added up.
+func (f *reduceF32) sums() bool {
+	return f.kind != ReduceMax && f.kind != ReduceMin && f.kind != ReduceProd
+}
+
+// lineSum adds up eight sums, which do not wait for each other.
+func lineSum(x []float32) (sum float32) {
+	var s [8]float32
+	for ; len(x) >= 8; x = x[8:] {
+		s[0] += x[0]
+		s[1] += x[1]
+		s[2] += x[2]
+		s[3] += x[3]
+		s[4] += x[4]
+		s[5] += x[5]
+		s[6] += x[6]
+		s[7] += x[7]
+	}
+	for _, v := range x {
+		sum += v
+	}
+	return sum + (s[0] + s[4]) + (s[1] + s[5]) + ((s[2] + s[6]) + (s[3] + s[7]))
 }
 
 // columns reduces columns from to to of rows as long as y.

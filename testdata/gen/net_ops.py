@@ -209,3 +209,18 @@ for name, d, z in [("u8", u8, U), ("s8", i8, I)]:
     case(name + "_float", "QGemm", [d(3, 7), *pa, d(5, 7), *pb, rng.integers(-900, 900, 5).astype(np.int32)], transB=1, **ms)
     case(name, "QLinearWhere", [rng.random((3, 4)) < 0.5, d(3, 4), *pa, d(4), *pb, *py], **ms)
 case("per_column", "QGemm", [u8(3, 7), s(0.02), U(9), i7(7, 8), scales, zeros, rng.integers(-900, 900, 8).astype(np.int32), s(0.05), U(128)], **ms)
+
+# Reductions over axes in the middle, long and short, and points of many channels: the paths that vectors take.
+begin("wide")
+xr, xs = f32(2, 3, 24, 9), f32(40, 3, 2)
+for op in ["ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceProd"]:
+    since = 13 if op == "ReduceSum" else 18
+    for name, x, axes in [("middle", xr, [1]), ("outer", xr, [0, 2]), ("spatial", xr, [1, 2, 3]), ("short", xs, [1]), ("last", xr, [-1])]:
+        case(name, op, [x, np.array(axes)], opset=since, keepdims=0)
+gridw = rng.uniform(-1.3, 1.3, (2, 13, 11, 2)).astype(F)
+for mode in ["linear", "nearest", "cubic"]:
+    case(f"channels_{mode}", "GridSample", [f32(2, 5, 6, 7), gridw], opset=20, mode=mode)
+case("3d_slabs", "Conv", [f32(2, 3, 4, 6, 5), f32(4, 3, 1, 3, 3), f32(4)], pads=[0, 1, 1, 0, 1, 1], strides=[1, 2, 1])
+case("3d_columns", "Conv", [f32(1, 1, 9, 8, 7), f32(5, 1, 5, 5, 1), f32(5)], pads=[2, 2, 0, 2, 2, 0])
+case("3d_groups", "Conv", [f32(1, 4, 5, 4, 3), f32(6, 2, 3, 3, 3), f32(6)], group=2, dilations=[2, 1, 1], pads=[2, 1, 1, 2, 1, 1])
+case("3d_depthwise", "Conv", [f32(1, 4, 5, 4, 3), f32(4, 1, 3, 3, 3)], group=4, strides=[2, 1, 1], pads=[1, 1, 1, 1, 1, 1])
