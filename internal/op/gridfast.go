@@ -1,6 +1,10 @@
 package op
 
-import "github.com/edgecam/edgecam/internal/tensor"
+import (
+	"math"
+
+	"github.com/edgecam/edgecam/internal/tensor"
+)
 
 // gridPoints is how many points of a grid are placed at a time.
 const gridPoints = 128
@@ -75,5 +79,5 @@ func (t *gridTaps) sum(y, x []float32) {
 // fast reports whether steps serves.
 func (g *GridSample) fast(in []*tensor.Tensor) bool {
 	x := in[0]
-	return len(x.Shape) == 4 && x.DType == tensor.Float32 && in[1].DType == tensor.Float32 && x.Shape[2]*x.Shape[3] < 1<<31
+	return len(x.Shape) == 4 && x.DType == tensor.Float32 && in[1].DType == tensor.Float32 && x.Shape[2]*x.Shape[3] <= math.MaxInt32
 }

@@ -155,9 +155,12 @@ func (p *reducePass) run(worker, lo, hi, from, to int) {
 	buf := bytesF32(p.scratch.For(worker))
 	square := p.from < 0 // elements of the input, not sums of them
 	for u := lo; u < hi; u++ {
-		first := u % p.parts * p.rows
-		rows := min(p.rows, p.g-first)
-		x := src[(u/p.parts*p.g+first)*p.b:]
+		row, rows := u*p.g, p.rows
+		if p.parts > 1 {
+			first := u % p.parts * p.rows
+			row, rows = u/p.parts*p.g+first, min(p.rows, p.g-first)
+		}
+		x := src[row*p.b:]
 		if y := dst[u*p.b:]; p.b < 16 && rows*p.b < 128 && (p.b > 1 || p.kind != ReduceMax) {
 			p.short(y[:p.b], x[:rows*p.b], buf, square)
 		} else {
@@ -210,21 +213,21 @@ func (f *reduceF32) sums() bool {
 
 // lineSum adds up eight sums, which do not wait for each other.
 func lineSum(x []float32) (sum float32) {
-	var s [8]float32
+	var a, b, c, d, e, f, g, h float32
 	for ; len(x) >= 8; x = x[8:] {
-		s[0] += x[0]
-		s[1] += x[1]
-		s[2] += x[2]
-		s[3] += x[3]
-		s[4] += x[4]
-		s[5] += x[5]
-		s[6] += x[6]
-		s[7] += x[7]
+		a += x[0]
+		b += x[1]
+		c += x[2]
+		d += x[3]
+		e += x[4]
+		f += x[5]
+		g += x[6]
+		h += x[7]
 	}
 	for _, v := range x {
 		sum += v
 	}
-	return sum + (s[0] + s[4]) + (s[1] + s[5]) + ((s[2] + s[6]) + (s[3] + s[7]))
+	return sum + ((a + e) + (b + f) + ((c + g) + (d + h)))
 }
 
 // columns reduces columns from to to of rows as long as y.
