@@ -463,7 +463,7 @@ func (l *lowerer) softmax(n *graph.Node, o *op.Softmax) error {
 	if axis < 0 {
 		axis += len(perm)
 	}
-	if o.Flatten && axis != len(perm)-1 {
+	if len(perm) == 0 || o.Flatten && axis != len(perm)-1 {
 		return l.keep(n)
 	}
 	if want := l.outputOrder(n.Out[0]); want != nil && where(perm, axis) == len(perm)-1 && n.In[0].Type.Shape[axis] <= shortAxis {

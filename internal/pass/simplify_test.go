@@ -285,6 +285,14 @@ func TestSpatialMeans(t *testing.T) {
 	})
 }
 
+func TestSoftmaxOfANumber(t *testing.T) {
+	run(t, []rewrite{
+		{name: "rank 0", shape: []int{}, want: "Softmax", build: func(b *optest.Net, x *graph.Value) *graph.Value {
+			return b.Node("Softmax", nil, x)
+		}},
+	})
+}
+
 func TestNothingLeftOf(t *testing.T) {
 	run(t, []rewrite{
 		{name: "Dropout", want: "Relu", build: func(b *optest.Net, x *graph.Value) *graph.Value {
