@@ -48,7 +48,7 @@ func TestCacheWeights(t *testing.T) {
 func TestSecondSession(t *testing.T) {
 	x := &graph.Value{Name: "x", Type: tensor.Of(tensor.Float32, 1, 64)}
 	g := &graph.Graph{Inputs: []*graph.Value{x}}
-	outs, err := g.Add(&op.MatMul{}, graph.Node{Type: "MatMul", In: []*graph.Value{x, graph.NewConst("w", tensor.New(tensor.Float32, 64, 48))}}, "y")
+	outs, err := g.Add(&op.MatMul{}, graph.Node{Type: "MatMul", In: []*graph.Value{x, graph.NewConst("w", tensor.New(tensor.Float32, 64, 64))}}, "y")
 	if err != nil {
 		t.Fatal(err)
 	}
