@@ -22,6 +22,20 @@ func (e *Env) tiles(cost int) int {
 	return max(1, (t+e.Threads-1)/e.Threads*e.Threads)
 }
 
+// grid returns how many parts the rows and the columns of a matrix product are
+// cut into: of rows, so that each worker finds in its cache what it wrote,
+// unless there are too few or the weights, steps of k by columns, are the larger
+// share of what is read. k is the steps that a row of input has of its own.
+func (e *Env) grid(rows, cols, steps, k int) (rowTiles, colTiles int) {
+	mr, nr := e.Kernels.F32MR, e.Kernels.F32NR
+	weights := steps * cols
+	tiles := e.tiles(weights * rows)
+	if n := min(tiles, (rows+mr-1)/mr); n >= e.Threads && (weights <= largeWeights || weights <= 2*rows*k) {
+		return n, 1
+	}
+	return 1, min(tiles, (cols+nr-1)/nr)
+}
+
 // callRows returns how many rows of a product by k rows of weights one call of a
 // kernel computes at most: tiles of mr rows, since Go cannot preempt a call.
 func callRows(k, mr, nr int) int { return max(1, tileCost/max(1, k*nr*mr)) * mr }
@@ -146,22 +160,14 @@ func prepareGemm(env *Env, s *convShape, form gemmForm) []Step {
 	return []Step{{Kernel: set.Name + " " + name, Tiles: tiles, Cost: s.n * s.OutH * s.OutW * s.cout * g.k * taps, Run: g.run}}
 }
 
-// split chooses the number of tiles: parts of the rows, so that each worker
-// finds in its cache what it wrote, unless the weights are the larger share of
-// what is read.
+// split chooses the number of tiles.
 func (g *convGemm) split(taps int) {
-	mr, nr := g.env.Kernels.F32MR, g.env.Kernels.F32NR
-	g.chunk = callRows(g.k*taps, mr, nr)
+	g.chunk = callRows(g.k*taps, g.env.Kernels.F32MR, g.env.Kernels.F32NR)
 	if g.padded != nil {
 		g.rowTiles, g.colTiles = g.padded.tiles, 1
 		return
 	}
-	weights := g.k * taps * g.n
-	tiles := g.env.tiles(weights * g.rows)
-	g.rowTiles, g.colTiles = min(tiles, (g.rows+mr-1)/mr), 1
-	if weights > largeWeights && weights > 2*g.rows*g.k || g.rowTiles < g.env.Threads {
-		g.rowTiles, g.colTiles = 1, min(tiles, (g.n+nr-1)/nr)
-	}
+	g.rowTiles, g.colTiles = g.env.grid(g.rows, g.n, g.k*taps, g.k)
 }
 
 // run computes one tile: some output pixels by some channels of one group of

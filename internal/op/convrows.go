@@ -26,13 +26,13 @@ type paddedRows struct {
 	offsets []int32
 }
 
-// rowsTile is the work in a tile, in multiply-adds: large, since neighbours
-// both copy the rows that both read.
-const rowsTile = 4 * tileCost
+// rowsTile is how many times tileCost a tile holds: many, since neighbours both
+// copy the rows that both read.
+const rowsTile = 4
 
 func newPaddedRows(env *Env, s *convShape) *paddedRows {
 	p := &paddedRows{s: s, env: env}
-	p.tiles = min(env.tiles(s.OutH*s.OutW*s.cout*s.cin*s.KH*s.KW*tileCost/rowsTile), s.OutH)
+	p.tiles = min(env.tiles(s.OutH*s.OutW*s.cout*s.cin*s.KH*s.KW/rowsTile), s.OutH)
 	// The last window ends where it ends, whatever padding was asked for.
 	p.width = max(s.PadL+s.w, (s.OutW-1)*s.StrideW+s.KW)
 	most := 0

@@ -77,9 +77,9 @@ func prepareDense(env *Env, a affine) ([]Step, error) {
 		}
 	}
 	bias := d.addend(c, len(env.In) > 2 && env.Const[2])
-	d.split()
+	d.rowTiles, d.colTiles = env.grid(a.m, a.n, a.k, a.k)
 	if a.aCol != 1 {
-		d.strip = env.Scratch(((a.m+env.Kernels.F32MR-1)/env.Kernels.F32MR/d.rowTiles + 1) * env.Kernels.F32MR * a.k * 4)
+		d.strip = env.Scratch((roundUp(a.m, env.Kernels.F32MR)/d.rowTiles + env.Kernels.F32MR) * a.k * 4)
 	}
 	step := Step{
 		Kernel: env.Kernels.Name + " gemm",
@@ -175,16 +175,6 @@ func (d *dense) pack(b, panels []float32, i int) {
 		for j := nr; j < len(panel); j++ {
 			panel[j] *= alpha
 		}
-	}
-}
-
-// split chooses the number of tiles, as for a convolution.
-func (d *dense) split() {
-	mr, nr := d.env.Kernels.F32MR, d.env.Kernels.F32NR
-	tiles := d.env.tiles(d.m * d.k * d.n)
-	d.rowTiles, d.colTiles = min(tiles, (d.m+mr-1)/mr), 1
-	if d.k*d.n > largeWeights && d.n > 2*d.m || d.rowTiles < d.env.Threads {
-		d.rowTiles, d.colTiles = 1, min(tiles, (d.n+nr-1)/nr)
 	}
 }
 

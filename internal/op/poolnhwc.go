@@ -138,7 +138,7 @@ func (p *PoolNHWC) exact(env *Env) []Step {
 	x, y := env.In[0], env.Out[0]
 	h, w, c := x.Shape[1], x.Shape[2], x.Shape[3]
 	in, out := pitch(x), pitch(y)
-	scratch := env.Scratch(c * 4)
+	scratch, add := env.Scratch(c*4), env.Kernels.F32Binary[kernels.Add]
 	run := func(worker, tile int) {
 		b, i := tile/p.OutH, tile%p.OutH
 		column := bytesF32(scratch.For(worker))[:c]
@@ -153,10 +153,10 @@ func (p *PoolNHWC) exact(env *Env) []Step {
 				clear(column)
 				for u := range p.KH {
 					if row := i*p.StrideH + u*p.DilH - p.PadT; row >= 0 && row < h {
-						addTo(column, floats(x, ((b*h+row)*w+col)*in, c))
+						add(column, column, floats(x, ((b*h+row)*w+col)*in, c))
 					}
 				}
-				addTo(dst, column)
+				add(dst, dst, column)
 			}
 			div := float32(p.taps(h, w, i, j, func(int, int) {}))
 			for k := range dst {
@@ -165,14 +165,6 @@ func (p *PoolNHWC) exact(env *Env) []Step {
 		}
 	}
 	return []Step{{Kernel: "avgpool", Tiles: x.Shape[0] * p.OutH, Cost: y.Elems() * p.KH * p.KW, Run: run}}
-}
-
-// addTo adds b to a.
-func addTo(a, b []float32) {
-	b = b[:len(a)]
-	for i := range a {
-		a[i] += b[i]
-	}
 }
 
 func (d *poolPlan) run(worker, tile int) {

@@ -90,10 +90,7 @@ func (c *conv3d) conv(w *graph.Value, a int) (*op.ConvNHWC, *graph.Value) {
 		g.Dilation[i], g.Begin[i], g.End[i] = c.g.Dilation[from], c.g.Begin[from], c.g.End[from]
 	}
 	w = c.l.usedTaps(w, &g)
-	return &op.ConvNHWC{
-		KH: g.Kernel[1], KW: g.Kernel[2], StrideH: g.Stride[1], StrideW: g.Stride[2], DilH: g.Dilation[1], DilW: g.Dilation[2],
-		PadT: g.Begin[1], PadL: g.Begin[2], OutH: g.Out[1], OutW: g.Out[2], Group: c.o.Group, Act: op.NoAct(), Scale: c.o.Scale,
-	}, w
+	return convNHWC(&g, c.o), w
 }
 
 // last adds the convolution of images along axis a that makes the output, plus

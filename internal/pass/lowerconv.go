@@ -36,6 +36,14 @@ func (l *lowerer) image(v, value *graph.Value) {
 	l.set(v, w)
 }
 
+// convNHWC returns the machine form of a convolution of images.
+func convNHWC(g *op.Geometry, o *op.Conv) *op.ConvNHWC {
+	return &op.ConvNHWC{
+		KH: g.Kernel[1], KW: g.Kernel[2], StrideH: g.Stride[1], StrideW: g.Stride[2], DilH: g.Dilation[1], DilW: g.Dilation[2],
+		PadT: g.Begin[1], PadL: g.Begin[2], OutH: g.Out[1], OutW: g.Out[2], Group: o.Group, Act: op.NoAct(), Scale: o.Scale,
+	}
+}
+
 // conv lowers a convolution with constant weights; those of volumes elsewhere.
 func (l *lowerer) conv(n *graph.Node, o *op.Conv) (bool, error) {
 	w, bias := n.In[1], optional(n.In, 2)
@@ -54,10 +62,7 @@ func (l *lowerer) conv(n *graph.Node, o *op.Conv) (bool, error) {
 	if bias != nil {
 		in[2] = graph.NewConst(bias.Name, bias.Const)
 	}
-	c := &op.ConvNHWC{
-		KH: g.Kernel[1], KW: g.Kernel[2], StrideH: g.Stride[1], StrideW: g.Stride[2], DilH: g.Dilation[1], DilW: g.Dilation[2],
-		PadT: g.Begin[1], PadL: g.Begin[2], OutH: g.Out[1], OutW: g.Out[2], Group: o.Group, Act: op.NoAct(), Scale: o.Scale,
-	}
+	c := convNHWC(&g, o)
 	at, err := l.shuffledInput(n, c, x, in)
 	if err != nil {
 		return false, err

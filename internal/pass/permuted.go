@@ -89,7 +89,7 @@ func (l *lowerer) shuffledInput(n *graph.Node, c *op.ConvNHWC, x *lowered, in []
 		return nil, nil
 	}
 	in[1], in[2] = l.shuffledWeights(in[1], 0, at), l.shuffledWeights(in[2], 0, at)
-	c.Scale = shuffledScale(c.Scale, at)
+	c.Scale = shuffledList(c.Scale, at)
 	return at, nil
 }
 
@@ -130,19 +130,6 @@ func (l *lowerer) shuffleEnds(v *graph.Value, conv bool) bool {
 		v = n.Out[0]
 	}
 	return false
-}
-
-// shuffledScale puts the factors of a convolution's outputs in the order of the
-// memory.
-func shuffledScale(scale []float64, at []int) []float64 {
-	if scale == nil {
-		return nil
-	}
-	s := make([]float64, len(at))
-	for c, m := range at {
-		s[m] = scale[c]
-	}
-	return s
 }
 
 // shuffledList returns numbers by channel in the order of the memory; nil

@@ -40,27 +40,27 @@ var (
 
 // F32Gemm computes rows of a matrix product. It panics where M is not
 // positive or N not 1 to F32NR.
-func F32Gemm(a *ref.GemmF32) { tile(a, &f32Gemm, &f32GemmHalf, false) }
+func F32Gemm(a *ref.GemmF32) { tile(a, f32Gemm[:], f32GemmHalf[:], F32NR, false) }
 
 // F32Igemm computes rows of an implicit GEMM. It panics where M is not
 // positive or N not 1 to F32NR.
-func F32Igemm(a *ref.GemmF32) { tile(a, &f32Igemm, &f32IgemmHalf, true) }
+func F32Igemm(a *ref.GemmF32) { tile(a, f32Igemm[:], f32IgemmHalf[:], F32NR, true) }
 
-// tile runs the kernels that fit M and N: the one of the most rows for as many
-// tiles as there are, another for the rows left.
-func tile(a *ref.GemmF32, full, half *[F32MR]func(*gemmF32), igemm bool) {
-	if a.N > F32NR || a.N < 1 {
+// tile runs the kernels that fit M and N, for panels of nr columns: the one of
+// the most rows for as many tiles as there are, another for the rows left.
+func tile(a *ref.GemmF32, full, half []func(*gemmF32), nr int, igemm bool) {
+	if a.N > nr || a.N < 1 {
 		panic("amd64: the tile has no columns or too many")
 	}
-	if a.N <= F32NR/2 {
+	if a.N <= nr/2 {
 		full = half
 	}
-	if a.M > F32MR {
-		full[F32MR-1](a)
-		if a.M%F32MR == 0 {
+	if mr := len(full); a.M > mr {
+		full[mr-1](a)
+		if a.M%mr == 0 {
 			return
 		}
-		a.Skip(a.M-a.M%F32MR, igemm)
+		a.Skip(a.M-a.M%mr, igemm)
 	}
 	full[a.M-1](a)
 }

@@ -33,27 +33,12 @@ var (
 
 // F32GemmAVX512 computes rows of a matrix product. It panics where M is not
 // positive or N not 1 to F32NRAVX512.
-func F32GemmAVX512(a *ref.GemmF32) { tileAVX512(a, &f32GemmAVX512, &f32GemmHalfAVX512, false) }
+func F32GemmAVX512(a *ref.GemmF32) {
+	tile(a, f32GemmAVX512[:], f32GemmHalfAVX512[:], F32NRAVX512, false)
+}
 
 // F32IgemmAVX512 computes rows of an implicit GEMM. It panics where M is not
 // positive or N not 1 to F32NRAVX512.
-func F32IgemmAVX512(a *ref.GemmF32) { tileAVX512(a, &f32IgemmAVX512, &f32IgemmHalfAVX512, true) }
-
-// tileAVX512 runs the kernels that fit M and N: the one of the most rows for as many
-// tiles as there are, another for the rows left.
-func tileAVX512(a *ref.GemmF32, full, half *[F32MRAVX512]func(*gemmF32), igemm bool) {
-	if a.N > F32NRAVX512 || a.N < 1 {
-		panic("amd64: the tile has no columns or too many")
-	}
-	if a.N <= F32NRAVX512/2 {
-		full = half
-	}
-	if a.M > F32MRAVX512 {
-		full[F32MRAVX512-1](a)
-		if a.M%F32MRAVX512 == 0 {
-			return
-		}
-		a.Skip(a.M-a.M%F32MRAVX512, igemm)
-	}
-	full[a.M-1](a)
+func F32IgemmAVX512(a *ref.GemmF32) {
+	tile(a, f32IgemmAVX512[:], f32IgemmHalfAVX512[:], F32NRAVX512, true)
 }
