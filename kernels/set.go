@@ -100,6 +100,28 @@ type Set struct {
 	// be src.
 	F32ExpSum func(dst, src []float32, shift float32) float32
 
+	// Q8Gemm and Q8Igemm compute rows of up to Q8.NR columns of a product of 8-bit
+	// matrices, whose weights are packed for Q8 and are not -128; see ref.GemmQ8.
+	// Q8GemmAny and Q8IgemmAny take weights of -128, too. Every slot for 8-bit
+	// numbers gives the same bits on every rung.
+	Q8Gemm, Q8Igemm       func(*ref.GemmQ8)
+	Q8GemmAny, Q8IgemmAny func(*ref.GemmQ8)
+	Q8                    ref.TileQ8
+
+	// Q8Dwconv takes weights in groups of Q8DwconvGroup taps; see ref.PackDwconvQ8.
+	Q8Dwconv      func(*ref.DwconvQ8)
+	Q8DwconvGroup int
+
+	// Poolings, elementwise functions and conversions of uint8; see the
+	// functions of ref.
+	U8MaxPool    func(*ref.PoolQ8)
+	U8AvgPool    func(*ref.PoolQ8)
+	U8Add, U8Mul func(dst, a, b []uint8, p *ref.BinaryU8)
+	U8Table      func(dst, src []uint8, table *[256]uint8)
+	F32ToU8      func(dst []uint8, src []float32, scale float32, zero int32)
+	U8ToF32      func(dst []float32, src []uint8, scale float32, zero int32)
+	U8ToI16      func(dst []int16, src []uint8)
+
 	// F32Peak does as many multiply-adds for each of rounds as keep the units
 	// of one core busy, without memory, and returns how many it did in all. It
 	// serves to measure the machine.
@@ -171,6 +193,18 @@ func Ref() *Set {
 		F32Max:    ref.F32Max,
 		F32ExpSum: ref.F32ExpSum,
 		F32Peak:   ref.F32Peak,
+
+		Q8Gemm: ref.Q8Gemm, Q8Igemm: ref.Q8Igemm, Q8GemmAny: ref.Q8Gemm, Q8IgemmAny: ref.Q8Igemm,
+		Q8:       ref.TileQ8{MR: ref.Q8MR, NR: ref.Q8NR, KR: ref.Q8KR},
+		Q8Dwconv: ref.Q8Dwconv, Q8DwconvGroup: 1,
+		U8MaxPool: ref.U8MaxPool,
+		U8AvgPool: ref.U8AvgPool,
+		U8Add:     ref.U8Add,
+		U8Mul:     ref.U8Mul,
+		U8Table:   ref.U8Table,
+		F32ToU8:   ref.F32ToU8,
+		U8ToF32:   ref.U8ToF32,
+		U8ToI16:   ref.U8ToI16,
 
 		JPEGIDCT:         ref.JPEGIDCT,
 		JPEGIDCT4:        ref.JPEGIDCT4,
