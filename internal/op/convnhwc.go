@@ -70,6 +70,7 @@ type convShape struct {
 	ConvNHWC
 	n, h, w, cin, cout int // cin and cout of all groups
 	inPitch            int
+	size               int // bytes of an element of the input
 }
 
 // Eval implements Evaluator: the defining loops, on dense tensors.

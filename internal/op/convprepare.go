@@ -22,12 +22,11 @@ func (e *Env) tiles(cost int) int {
 	return max(1, (t+e.Threads-1)/e.Threads*e.Threads)
 }
 
-// grid returns how many parts the rows and the columns of a matrix product are
-// cut into: of rows, so that each worker finds in its cache what it wrote,
+// grid returns how many parts the rows and the columns of a matrix product in
+// tiles of mr by nr are cut into: of rows, so that each worker finds in its cache what it wrote,
 // unless there are too few or the weights, steps of k by columns, are the larger
 // share of what is read. k is the steps that a row of input has of its own.
-func (e *Env) grid(rows, cols, steps, k int) (rowTiles, colTiles int) {
-	mr, nr := e.Kernels.F32MR, e.Kernels.F32NR
+func (e *Env) grid(mr, nr, rows, cols, steps, k int) (rowTiles, colTiles int) {
 	weights := steps * cols
 	tiles := e.tiles(weights * rows)
 	if n := min(tiles, (rows+mr-1)/mr); n >= e.Threads && (weights <= largeWeights || weights <= 2*rows*k) {
@@ -53,7 +52,7 @@ func part(i, parts, n, step int) (from, to int) {
 func (c *ConvNHWC) Prepare(env *Env) ([]Step, error) {
 	x, w := env.In[0], env.In[1]
 	last := c.channelsLast(x.Shape)
-	s := &convShape{ConvNHWC: *c, n: last[0], h: last[1], w: last[2], cin: last[3], cout: w.Shape[0], inPitch: pitch(x)}
+	s := &convShape{ConvNHWC: *c, n: last[0], h: last[1], w: last[2], cin: last[3], cout: w.Shape[0], inPitch: pitch(x), size: 4}
 	switch {
 	case env.Out[0].Elems() == 0:
 		return []Step{}, nil
@@ -167,7 +166,7 @@ func (g *convGemm) split(taps int) {
 		g.rowTiles, g.colTiles = g.padded.tiles, 1
 		return
 	}
-	g.rowTiles, g.colTiles = g.env.grid(g.rows, g.n, g.k*taps, g.k)
+	g.rowTiles, g.colTiles = g.env.grid(g.env.Kernels.F32MR, g.env.Kernels.F32NR, g.rows, g.n, g.k*taps, g.k)
 }
 
 // run computes one tile: some output pixels by some channels of one group of
@@ -279,11 +278,11 @@ func sharedPanels(env *Env, s *convShape) [][]float32 {
 // offsetKey names an offset table.
 type offsetKey struct {
 	kh, kw, sh, sw, dh, dw, pt, pl int
-	oh, ow, h, w, pitch            int
+	oh, ow, h, w, pitch, size      int
 }
 
 func (s *convShape) offsetKey() offsetKey {
-	return offsetKey{s.KH, s.KW, s.StrideH, s.StrideW, s.DilH, s.DilW, s.PadT, s.PadL, s.OutH, s.OutW, s.h, s.w, s.inPitch}
+	return offsetKey{s.KH, s.KW, s.StrideH, s.StrideW, s.DilH, s.DilW, s.PadT, s.PadL, s.OutH, s.OutW, s.h, s.w, s.inPitch, s.size}
 }
 
 // sharedOffsets returns the byte offset in one image of every tap of every
@@ -300,7 +299,7 @@ func sharedOffsets(env *Env, s *convShape) []int32 {
 						if y < 0 || y >= s.h || x < 0 || x >= s.w {
 							t = append(t, -1)
 						} else {
-							t = append(t, int32((y*s.w+x)*s.inPitch*4))
+							t = append(t, int32((y*s.w+x)*s.inPitch*s.size))
 						}
 					}
 				}

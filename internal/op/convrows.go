@@ -37,7 +37,7 @@ func newPaddedRows(env *Env, s *convShape) *paddedRows {
 	p.width = max(s.PadL+s.w, (s.OutW-1)*s.StrideW+s.KW)
 	most := 0
 	for t := range p.tiles {
-		from, to := p.input(t)
+		from, to := s.inputRows(t, p.tiles)
 		most = max(most, to-from)
 	}
 	p.scratch = env.Scratch(most * p.width * s.cin * 4)
@@ -48,7 +48,7 @@ func newPaddedRows(env *Env, s *convShape) *paddedRows {
 	p.offsets = env.Shared(rowsKey{s.offsetKey(), s.cin, p.tiles}, func() any {
 		offsets := make([]int32, 0, s.OutH*s.OutW*s.KH)
 		for t := range p.tiles {
-			first, _ := p.input(t)
+			first, _ := s.inputRows(t, p.tiles)
 			from, to := part(t, p.tiles, s.OutH, 1)
 			for i := from; i < to; i++ {
 				for j := range s.OutW {
@@ -68,10 +68,9 @@ func newPaddedRows(env *Env, s *convShape) *paddedRows {
 	return p
 }
 
-// input returns the rows of the input that a tile reads.
-func (p *paddedRows) input(tile int) (from, to int) {
-	s := p.s
-	i, end := part(tile, p.tiles, s.OutH, 1)
+// inputRows returns the rows of the input that a tile of some output rows reads.
+func (s *convShape) inputRows(tile, tiles int) (from, to int) {
+	i, end := part(tile, tiles, s.OutH, 1)
 	from = min(max(i*s.StrideH-s.PadT, 0), s.h)
 	return from, max(from, min((end-1)*s.StrideH+(s.KH-1)*s.DilH-s.PadT+1, s.h))
 }
@@ -79,7 +78,7 @@ func (p *paddedRows) input(tile int) (from, to int) {
 // fill copies the rows of one image that a tile reads.
 func (p *paddedRows) fill(worker, image, tile int) []float32 {
 	buf := bytesF32(p.scratch.For(worker))
-	from, to := p.input(tile)
+	from, to := p.s.inputRows(tile, p.tiles)
 	for y := from; y < to; y++ {
 		p.row(buf[(y-from)*p.width*p.s.cin:][:p.width*p.s.cin], image, y)
 	}

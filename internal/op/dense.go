@@ -77,7 +77,7 @@ func prepareDense(env *Env, a affine) ([]Step, error) {
 		}
 	}
 	bias := d.addend(c, len(env.In) > 2 && env.Const[2])
-	d.rowTiles, d.colTiles = env.grid(a.m, a.n, a.k, a.k)
+	d.rowTiles, d.colTiles = env.grid(env.Kernels.F32MR, nr, a.m, a.n, a.k, a.k)
 	if a.aCol != 1 {
 		d.strip = env.Scratch((roundUp(a.m, env.Kernels.F32MR)/d.rowTiles + env.Kernels.F32MR) * a.k * 4)
 	}

@@ -46,6 +46,12 @@ type InPlacer interface {
 	InPlace() []int
 }
 
+// Quantized is implemented by machine operators whose multiply-adds are of
+// 8-bit integers.
+type Quantized interface {
+	Integer()
+}
+
 // Builder decodes the attributes of a portable node for one version of its
 // operator set. It reports unknown modes and bad attribute values; it does
 // not look at types.

@@ -24,7 +24,7 @@ func sharedRows(env *Env, s *convShape) *rowTable {
 func newRowTable(s *convShape) *rowTable {
 	t := &rowTable{rows: make([]tableRow, s.OutH)}
 	seen := map[[2]int]int{} // where the offsets of rows start that lack so many taps at either end
-	pixel := s.inPitch * 4
+	pixel := s.inPitch * s.size
 	for i := range t.rows {
 		top := i*s.StrideH - s.PadT // the first tap's row
 		from := min(max(0, -top+s.DilH-1)/s.DilH, s.KH)

@@ -11,7 +11,7 @@ func TestRowTable(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	shorter := false
 	for range 500 {
-		s := &convShape{h: 1 + rng.IntN(9), w: 1 + rng.IntN(9), inPitch: 1 + rng.IntN(5)}
+		s := &convShape{h: 1 + rng.IntN(9), w: 1 + rng.IntN(9), inPitch: 1 + rng.IntN(5), size: 4}
 		s.ConvNHWC = ConvNHWC{
 			KH: 1 + rng.IntN(5), KW: 1 + rng.IntN(4), StrideH: 1 + rng.IntN(3), StrideW: 1 + rng.IntN(3),
 			DilH: 1 + rng.IntN(3), DilW: 1 + rng.IntN(3), PadT: rng.IntN(7) - 1, PadL: rng.IntN(7) - 1,

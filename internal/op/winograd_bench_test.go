@@ -40,7 +40,7 @@ func (c conv3x3) env(set *kernels.Set, threads int) (*Env, *convShape) {
 		return &Scratch{Buf: buf[-uintptr(unsafe.Pointer(&buf[0]))%64:], Stride: stride}
 	}
 	op := ConvNHWC{KH: 3, KW: 3, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, PadT: 1, PadL: 1, OutH: c.side, OutW: c.side, Group: 1, Act: ClampAct(0, NoAct().Max)}
-	return env, &convShape{ConvNHWC: op, n: 1, h: c.side, w: c.side, cin: c.cin, cout: c.cout, inPitch: c.cin}
+	return env, &convShape{ConvNHWC: op, n: 1, h: c.side, w: c.side, cin: c.cin, cout: c.cout, inPitch: c.cin, size: 4}
 }
 
 // algorithm is one way to compute a convolution, and what the model gives for
