@@ -85,14 +85,8 @@ type Detector struct {
 // the preset is unknown or does not fit the model. Symbolic sizes of the
 // input are those of the model's card, or 320.
 func (m *Model) NewDetector(c DetectorConfig) (*Detector, error) {
-	if c.MinScore == 0 {
-		c.MinScore = DefaultMinScore
-	}
-	if c.IoU == 0 {
-		c.IoU = DefaultIoU
-	}
-	if c.MinScore > 1 || c.IoU < 0 || c.IoU > 1 {
-		return nil, fmt.Errorf("detector: MinScore %v or IoU %v is not between 0 and 1", c.MinScore, c.IoU)
+	if err := c.complete(); err != nil {
+		return nil, err
 	}
 	l, err := m.feed(feeding{task: vision.Detect, preset: c.Preset, labels: c.Labels, threads: c.Threads, noSpin: c.NoSpin, maxSessions: c.MaxSessions,
 		decode: func(n *lane) (classes int, err error) {
@@ -117,6 +111,20 @@ func (m *Model) NewDetector(c DetectorConfig) (*Detector, error) {
 		d.keep[i] = true
 	}
 	return d, nil
+}
+
+// complete puts the defaults for zero thresholds.
+func (c *DetectorConfig) complete() error {
+	if c.MinScore == 0 {
+		c.MinScore = DefaultMinScore
+	}
+	if c.IoU == 0 {
+		c.IoU = DefaultIoU
+	}
+	if c.MinScore > 1 || c.IoU < 0 || c.IoU > 1 {
+		return fmt.Errorf("detector: MinScore %v or IoU %v is not between 0 and 1", c.MinScore, c.IoU)
+	}
+	return nil
 }
 
 // Detect finds the objects in a picture, best first.

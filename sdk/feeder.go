@@ -28,6 +28,7 @@ type FrameStats struct {
 // detectors, classifiers and segmenters have in common.
 type feeding struct {
 	task        vision.Task
+	anyTask     bool // the preset's
 	preset      string
 	labels      []string
 	threads     int
@@ -125,7 +126,7 @@ func (l *Feeder) fit() error {
 	if l.chosen, err = choosePreset(l.preset, card, l.size[0], l.size[1], outs); err != nil {
 		return err
 	}
-	if l.chosen.Task != l.task {
+	if l.chosen.Task != l.task && !l.anyTask {
 		return fmt.Errorf("preset %s is for edgecam %v, not %v: %w", l.chosen.Name, l.chosen.Task, l.task, ErrPreset)
 	}
 	// What comes out of a softmax needs no other one.
