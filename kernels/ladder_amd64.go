@@ -29,6 +29,8 @@ func avx2(s *Set) {
 	s.Name = "avx2"
 	s.F32Gemm, s.F32Igemm = amd64.F32Gemm, amd64.F32Igemm
 	s.F32MR, s.F32NR = amd64.F32MR, amd64.F32NR
+	s.Q8Gemm, s.Q8Igemm, s.Q8GemmAny, s.Q8IgemmAny = amd64.Q8Gemm, amd64.Q8Igemm, amd64.Q8Gemm, amd64.Q8Igemm
+	s.Q8 = amd64.Q8Tile
 	s.F32WinogradIn = [NumWinograd]func(*ref.WinogradInF32){Winograd2: amd64.F32WinogradIn2, Winograd4: amd64.F32WinogradIn4}
 	s.F32WinogradOut = [NumWinograd]func(*ref.WinogradOutF32){Winograd2: amd64.F32WinogradOut2, Winograd4: amd64.F32WinogradOut4}
 	s.F32Dwconv = amd64.F32Dwconv

@@ -57,7 +57,7 @@ func gemmTile(rows, cols int, indirect bool) {
 		g.row = append(g.row, GP64())
 	}
 	if rows == target.gemmMR {
-		g.copyMoving()
+		g.copyMoving("A", "Offsets", "C", "Res", "M")
 		Label("tile")
 	}
 	g.w = g.args.load("W")
@@ -69,7 +69,7 @@ func gemmTile(rows, cols int, indirect bool) {
 	}
 	ADDQ(U32(4*gemmNR()), g.w)
 	if indirect {
-		g.taps()
+		g.taps("Zero", g.dot)
 	} else {
 		stride := g.args.load("AStride")
 		MOVQ(g.field("A"), g.row[0])
@@ -86,13 +86,10 @@ func gemmTile(rows, cols int, indirect bool) {
 	RET()
 }
 
-// moving are the arguments that change from tile to tile. They are copied to
-// the stack, since a pointer behind the last row must not lie where the garbage
-// collector finds it.
-var moving = []string{"A", "Offsets", "C", "Res", "M"}
-
-// copyMoving copies the arguments that change.
-func (g *gemm) copyMoving() {
+// copyMoving copies the arguments that change from tile to tile to the stack,
+// since a pointer behind the last row must not lie where the garbage collector
+// finds it.
+func (g *gemm) copyMoving(moving ...string) {
 	frame, x := AllocLocal(8*len(moving)), GP64()
 	g.local = map[string]Mem{}
 	for i, f := range moving {
@@ -142,8 +139,9 @@ type gemm struct {
 	local   map[string]Mem     // arguments that change, on the stack
 }
 
-// taps runs dot for each tap on the rows that the offset table names.
-func (g *gemm) taps() {
+// taps runs dot for each tap on the rows that the offset table names, or on
+// the one that the argument zero names.
+func (g *gemm) taps(zero string, dot func()) {
 	t, stride := GP64(), GP64()
 	XORQ(t, t)
 	JMP(LabelRef("tapTest"))
@@ -157,12 +155,12 @@ func (g *gemm) taps() {
 		MOVQ(g.field("A"), r)
 		ADDQ(rel, r)
 		TESTQ(rel, rel)
-		CMOVQLT(g.args.field("Zero"), r)
+		CMOVQLT(g.args.field(zero), r)
 		if i+1 < len(g.row) {
 			LEAQ(Mem{Base: p, Index: stride, Scale: 4}, p)
 		}
 	}
-	g.dot()
+	dot()
 	INCQ(t)
 	Label("tapTest")
 	CMPQ(t, g.args.field("Taps"))

@@ -14,6 +14,7 @@ import (
 var files = map[string]func(){
 	"winograd":   winograds,
 	"gemm":       gemms,
+	"gemmq8":     gemmsQ8,
 	"window":     windows,
 	"unary":      unaries,
 	"binary":     binaries,
