@@ -1,7 +1,9 @@
-// Package quant will turn a float model into an int8 one: observers,
-// calibration, insertion of QuantizeLinear and DequantizeLinear nodes, and a
-// report of the error of every layer.
+// Package quant turns a float model into an int8 one: a plain ONNX graph with
+// QuantizeLinear and DequantizeLinear nodes, per-channel symmetric weights and
+// per-tensor asymmetric activations, that any runtime can check. It calibrates
+// on a stream of samples, corrects the means that rounding shifts, keeps float
+// what would suffer, and reports what it did to every layer.
 //
-// It holds nothing yet. Models that are quantized already run today; see
-// package sdk.
+// It decodes no images and knows no preprocessing, does not train weights, and
+// runs nothing itself: package engine does.
 package quant

@@ -1,0 +1,69 @@
+package quant
+
+// Report says what quantization did to a model. Signal-to-noise ratios (SQNR)
+// are in decibels, 10·log10(Σx²/Σ(x-q)²), at most 100; the larger, the better.
+type Report struct {
+	Samples int     `json:"samples"` // calibrated on
+	SQNR    float64 `json:"sqnr"`    // of all outputs together
+	// Agree is the share of samples, 0 to 1, with the largest element of the
+	// first output at the same place as in float; -1 where the model is no
+	// classifier.
+	Agree     float64 `json:"agree"`
+	SizeRatio float64 `json:"size_ratio"` // bytes of constants after and before
+	Quantized int     `json:"quantized"`  // layers with 8-bit weights
+	// Coverage is the share of multiply-adds, 0 to 1, in layers with 8-bit
+	// weights.
+	Coverage float64 `json:"coverage"`
+
+	BiasCorrected bool `json:"bias_corrected"`
+	Equalized     int  `json:"equalized"` // pairs of layers whose scales were balanced
+
+	Before float64 `json:"before,omitempty"` // what Config.Eval measured of the float model
+	After  float64 `json:"after,omitempty"`  // and of the quantized one
+	// Drop is the loss in points that MaxDrop limits: of Eval, or else of the
+	// agreement.
+	Drop float64 `json:"drop"`
+
+	Layers      []Layer      `json:"layers"`
+	Activations []Activation `json:"activations"`
+	Warnings    []string     `json:"warnings,omitempty"`
+}
+
+// Layer is one convolution or matrix product of the model.
+type Layer struct {
+	Node      string `json:"node"`
+	Op        string `json:"op"`
+	MACs      int64  `json:"macs"`
+	KeptFloat bool   `json:"kept_float"`
+	Reason    string `json:"reason,omitempty"` // why it is kept float
+	// WeightSQNR is that of the weights; ActivationSQNR that of the rounding
+	// of the layer's input, OutputSQNR that of the rounding of its output, 0
+	// where these are not quantized.
+	WeightSQNR     float64 `json:"weight_sqnr"`
+	ActivationSQNR float64 `json:"activation_sqnr"`
+	OutputSQNR     float64 `json:"output_sqnr"`
+	Guarded        int     `json:"guarded,omitempty"` // output channels whose scale was raised so that the bias fits 32 bits
+	// SQNR of the model's outputs with this layer alone quantized: its
+	// weights, its input, both. 0 where Config.Sensitivity is not set.
+	WeightOnly     float64 `json:"weight_only,omitempty"`
+	ActivationOnly float64 `json:"activation_only,omitempty"`
+	Both           float64 `json:"both,omitempty"`
+}
+
+// Activation is one tensor that is quantized while the model runs.
+type Activation struct {
+	Value  string  `json:"value"`
+	Method Method  `json:"method"` // that chose the range; "fixed" for functions with a known one, "shared" where it comes from Source
+	Source string  `json:"source,omitempty"`
+	Min    float64 `json:"min"` // seen in calibration
+	Max    float64 `json:"max"`
+	Lo     float64 `json:"lo"` // of the quantized range
+	Hi     float64 `json:"hi"`
+	Scale  float64 `json:"scale"`
+	Zero   int     `json:"zero"`
+	// ClipRate is the share of values outside Lo and Hi in calibration.
+	ClipRate float64 `json:"clip_rate"`
+	SQNR     float64 `json:"sqnr"`
+	// Histogram counts the values in 64 equal parts of Min to Max.
+	Histogram []int64 `json:"histogram,omitempty"`
+}
