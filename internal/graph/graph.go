@@ -100,6 +100,9 @@ type Node struct {
 	In     []*Value // nil for an optional input that is left out
 	Out    []*Value // nil for an optional output that is not wanted
 	Op     Op       // nil in a portable graph
+	// Note tells, in a lowered graph, why a node of a quantized model computes in
+	// float32; "" where there is nothing to tell.
+	Note string
 	// Extra keeps fields of the file's NodeProto that are not interpreted.
 	Extra []byte
 }

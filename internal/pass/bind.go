@@ -193,6 +193,7 @@ type binder struct {
 	values  map[*graph.Value]*graph.Value // old to new
 	failed  *graph.Node                   // the old node an error is about
 	folded  int                           // bytes of the constants computed so far
+	weights map[*graph.Value]bool         // used as weights or bias of products, and as nothing else
 }
 
 func (b *binder) bind() (*graph.Graph, error) {
@@ -220,6 +221,7 @@ func (b *binder) bind() (*graph.Graph, error) {
 			return nil, err
 		}
 	}
+	b.weights = weightsOf(old)
 	for _, n := range needed(old) {
 		if err := b.node(n); err != nil {
 			b.failed = n
@@ -406,6 +408,7 @@ func (b *binder) node(n *graph.Node) error {
 		return nil
 	}
 	switch {
+	case constant && b.integerWeights(o, n, in):
 	case constant || shapeOnly(o) && !in[0].Dynamic:
 		b.new.Nodes = b.new.Nodes[:last]
 		for _, v := range outs {
@@ -418,6 +421,38 @@ func (b *binder) node(n *graph.Node) error {
 		b.trackBound(added, outs)
 	}
 	return nil
+}
+
+// weightsOf returns the values that serve as weights or bias of convolutions and
+// matrix products only.
+func weightsOf(g *graph.Graph) map[*graph.Value]bool {
+	w := map[*graph.Value]bool{}
+	for _, n := range g.Nodes {
+		product := n.Type == "Conv" || n.Type == "Gemm" || n.Type == "MatMul" || n.Type == "ConvTranspose"
+		for i, v := range n.In {
+			if known, seen := w[v]; v != nil {
+				w[v] = product && i > 0 && (known || !seen)
+			}
+		}
+	}
+	for _, v := range g.Outputs {
+		w[v] = false
+	}
+	return w
+}
+
+// integerWeights reports a node that makes real numbers of integer weights:
+// lowering wants them as they are in the file, and folds the node otherwise.
+func (b *binder) integerWeights(o graph.Op, n *graph.Node, in []*graph.Value) bool {
+	d, ok := o.(*op.DequantizeLinear)
+	if !ok || d.Block != 0 || n.Out[0] == nil || !b.weights[n.Out[0]] {
+		return false
+	}
+	switch in[0].Type.DType {
+	case tensor.Int8, tensor.Uint8, tensor.Int32:
+		return true
+	}
+	return false
 }
 
 // identity returns the input that a node passes on unchanged, or nil.

@@ -58,7 +58,7 @@ func (l *lowerer) chain(n *graph.Node) (bool, error) {
 // ready reports whether all inputs of a node but v are computed by now.
 func (l *lowerer) ready(n *graph.Node, v *graph.Value) bool {
 	return !slices.ContainsFunc(n.In, func(x *graph.Value) bool {
-		return x != nil && x != v && x.Const == nil && l.values[x] == nil
+		return x != nil && x != v && x.Const == nil && l.values[x] == nil && l.late[x] == nil
 	})
 }
 

@@ -58,7 +58,10 @@ type lowerer struct {
 	values map[*graph.Value]*lowered
 	uses   map[*graph.Value]int // by nodes and as outputs
 	next   map[*graph.Value]*graph.Node
-	done   map[*graph.Node]bool // fused into an earlier node
+	done   map[*graph.Node]bool         // fused into an earlier node
+	late   map[*graph.Value]*graph.Node // real forms of integers, made when someone asks for them
+	whole  bool                         // the model has such
+	err    error                        // of making one
 	serial int
 }
 
@@ -71,6 +74,7 @@ func Lower(g *graph.Graph) (*graph.Graph, error) {
 	l := &lowerer{
 		old: g, new: &graph.Graph{Name: g.Name, Opsets: g.Opsets, Metadata: g.Metadata},
 		values: map[*graph.Value]*lowered{}, uses: map[*graph.Value]int{}, next: map[*graph.Value]*graph.Node{}, done: map[*graph.Node]bool{},
+		late: map[*graph.Value]*graph.Node{},
 	}
 	for _, n := range g.Nodes {
 		for _, v := range n.In {
@@ -92,11 +96,18 @@ func Lower(g *graph.Graph) (*graph.Graph, error) {
 		if l.done[n] {
 			continue
 		}
-		if err := l.node(n); err != nil {
+		err := l.node(n)
+		if err == nil {
+			err = l.err
+		}
+		if err != nil {
 			return nil, fmt.Errorf("node %s: %w", n.Label(), err)
 		}
 	}
-	return l.new, l.outputs()
+	if err := l.outputs(); err != nil {
+		return nil, err
+	}
+	return l.new, l.err
 }
 
 // set records the view of a bound value.
@@ -110,6 +121,16 @@ func (l *lowerer) set(v *graph.Value, w view) *lowered {
 func (l *lowerer) get(v *graph.Value) *lowered {
 	if x := l.values[v]; x != nil {
 		return x
+	}
+	if n := l.late[v]; n != nil {
+		delete(l.late, v)
+		if t := folded(v); t != nil {
+			return l.set(v, denseView(graph.NewConst(v.Name, t)))
+		}
+		if err := l.rest(n); err != nil {
+			l.err = err
+		}
+		return l.values[v]
 	}
 	return l.set(v, denseView(graph.NewConst(v.Name, v.Const)))
 }
@@ -297,6 +318,28 @@ func (l *lowerer) node(n *graph.Node) error {
 	if dynamic(n) || n.Out[0] == nil || empty(n) {
 		return l.keep(n)
 	}
+	if d, ok := n.Op.(*op.DequantizeLinear); ok && d.Block == 0 {
+		l.late[n.Out[0]], l.whole = n, true
+		return nil
+	}
+	ok, why, err := l.quantized(n)
+	if ok || err != nil {
+		return err
+	}
+	first := len(l.new.Nodes)
+	if err := l.rest(l.constantWeights(n)); err != nil || !l.whole || why == "" {
+		return err
+	}
+	for _, m := range l.new.Nodes[first:] {
+		if m.Name == n.Name {
+			m.Note = why
+		}
+	}
+	return nil
+}
+
+// rest lowers a node that computes in float32 or only moves elements.
+func (l *lowerer) rest(n *graph.Node) error {
 	if ok, err := l.asView(n); ok || err != nil {
 		return err
 	}
@@ -335,7 +378,7 @@ func (l *lowerer) node(n *graph.Node) error {
 		return l.softmax(n, o)
 	case *op.Pad:
 		return l.pad(n, o)
-	case *op.Unary, *op.Binary, *op.Variadic, *op.Clip, *op.Where, *op.Cast, *op.QuantizeLinear, *op.DequantizeLinear:
+	case *op.Unary, *op.Binary, *op.Variadic, *op.Clip, *op.Where, *op.Cast, *op.QuantizeLinear, *op.DequantizeLinear, *op.TableU8, *op.FlipSign:
 		if ok, err := l.chain(n); ok || err != nil {
 			return err
 		}
@@ -374,7 +417,7 @@ func (l *lowerer) order(v *graph.Value) []int {
 	if perm, ok := x.view.order(); ok {
 		return perm
 	}
-	if len(v.Type.Shape) == 4 && v.Type.DType == tensor.Float32 {
+	if len(v.Type.Shape) == 4 && (v.Type.DType == tensor.Float32 || v.Type.DType == tensor.Uint8) {
 		return nhwc
 	}
 	return identityPerm(len(v.Type.Shape))

@@ -197,7 +197,7 @@ func (l *lowerer) residual(n *graph.Node, v *graph.Value) *graph.Value {
 	if other == v {
 		other = n.In[1]
 	}
-	if other.Const != nil || l.values[other] == nil || !other.Type.Shape.Equal(v.Type.Shape) {
+	if other.Const != nil || l.values[other] == nil && l.late[other] == nil || !other.Type.Shape.Equal(v.Type.Shape) {
 		return nil
 	}
 	return other

@@ -16,6 +16,7 @@ type simplifier struct {
 	new    *graph.Graph
 	values map[*graph.Value]*graph.Value // old to new
 	uses   map[*graph.Value]int          // of new values, counted in the old graph
+	count  map[*graph.Value]int          // of old values
 	serial int
 }
 
@@ -29,6 +30,7 @@ func Simplify(g *graph.Graph) (*graph.Graph, error) {
 		values: map[*graph.Value]*graph.Value{}, uses: map[*graph.Value]int{},
 	}
 	count := map[*graph.Value]int{}
+	s.count = count
 	for _, n := range g.Nodes {
 		for _, v := range n.In {
 			if v != nil {
@@ -83,7 +85,7 @@ func (s *simplifier) get(v *graph.Value) *graph.Value {
 type rule func(s *simplifier, n *graph.Node) (*graph.Value, error)
 
 // rules are tried in order; the first that applies wins.
-var rules = []rule{dropIdentity, powForms, clipForms, leakyForms, preluForms, gates, hardForms, geluForms, batchNorm, groupNorm, foldScale, foldPad, focus, spatialMean, actThrough}
+var rules = []rule{dropIdentity, powForms, clipForms, leakyForms, preluForms, gates, hardForms, geluForms, batchNorm, groupNorm, foldScale, foldPad, focus, spatialMean, actThrough, unsigned, moveQuantized, quantize}
 
 func (s *simplifier) node(n *graph.Node, count map[*graph.Value]int) error {
 	m := *n
