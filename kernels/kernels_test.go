@@ -45,6 +45,9 @@ func expected() []string {
 		}
 	case "arm64":
 		names = append(names, "neon")
+		if cpuid.CPU.Supports(cpuid.ASIMDDP) {
+			names = append(names, "dotprod")
+		}
 	}
 	return names
 }

@@ -3,13 +3,26 @@
 package kernels
 
 import (
+	"github.com/klauspost/cpuid/v2"
+
 	"github.com/edgecam/edgecam/kernels/arm64"
 	"github.com/edgecam/edgecam/kernels/ref"
 )
 
-// machine returns the rungs above ref that this CPU can run: every arm64 CPU
-// has NEON.
+// machine returns the rungs above ref that this CPU can run, each made from the
+// one below: every arm64 CPU has NEON.
 func machine(s Set) []*Set {
+	neon(&s)
+	rungs := []*Set{new(s)}
+	if cpuid.CPU.Supports(cpuid.ASIMDDP) {
+		dotprod(&s)
+		rungs = append(rungs, new(s))
+	}
+	return rungs
+}
+
+// neon replaces what NEON does better.
+func neon(s *Set) {
 	s.Name = "neon"
 	s.F32Gemm, s.F32Igemm = arm64.F32Gemm, arm64.F32Igemm
 	s.F32MR, s.F32NR = arm64.F32MR, arm64.F32NR
@@ -49,5 +62,16 @@ func machine(s Set) []*Set {
 	s.U8YUYV, s.U8NV12 = arm64.U8YUYV, arm64.U8NV12
 	s.U8Taps, s.U8Planes, s.U8Pixels = arm64.U8Taps, arm64.U8Planes, arm64.U8Pixels
 	s.U8SpanX, s.U8SpanY = arm64.U8SpanX, arm64.U8SpanY
-	return []*Set{&s}
+	s.Q8Gemm, s.Q8Igemm = arm64.Q8Gemm, arm64.Q8Igemm
+	s.Q8GemmAny, s.Q8IgemmAny = arm64.Q8GemmAny, arm64.Q8IgemmAny
+	s.Q8 = ref.TileQ8{MR: arm64.Q8MR, NR: arm64.Q8NR, KR: arm64.Q8KR, Flip: 128}
+	s.Q8Dwconv = arm64.Q8Dwconv
+}
+
+// dotprod replaces what the dot products of 8-bit numbers do better.
+func dotprod(s *Set) {
+	s.Name = "dotprod"
+	s.Q8Gemm, s.Q8Igemm = arm64.Q8GemmDot, arm64.Q8IgemmDot
+	s.Q8GemmAny, s.Q8IgemmAny = arm64.Q8GemmDot, arm64.Q8IgemmDot
+	s.Q8 = ref.TileQ8{MR: arm64.Q8MRDot, NR: arm64.Q8NRDot, KR: arm64.Q8KRDot, Flip: 128}
 }

@@ -62,3 +62,33 @@
 #define WinogradOutF32_C 88
 #define WinogradOutF32_Min 96
 #define WinogradOutF32_Max 100
+
+#define GemmQ8_A 0
+#define GemmQ8_ZeroA 8
+#define GemmQ8_Offsets 16
+#define GemmQ8_W 24
+#define GemmQ8_C 32
+#define GemmQ8_AStride 40
+#define GemmQ8_CStride 48
+#define GemmQ8_M 56
+#define GemmQ8_N 64
+#define GemmQ8_K 72
+#define GemmQ8_Taps 80
+#define GemmQ8_Min 88
+#define GemmQ8_Max 92
+#define GemmQ8_Zero 96
+#define GemmQ8_Float 100
+
+#define DwconvQ8_In 0
+#define DwconvQ8_ZeroA 8
+#define DwconvQ8_Offsets 16
+#define DwconvQ8_W 24
+#define DwconvQ8_Out 32
+#define DwconvQ8_OutStride 40
+#define DwconvQ8_Pixels 48
+#define DwconvQ8_Taps 56
+#define DwconvQ8_C 64
+#define DwconvQ8_Min 72
+#define DwconvQ8_Max 76
+#define DwconvQ8_Zero 80
+#define DwconvQ8_Float 84

@@ -93,3 +93,13 @@
 // d = n * m, of the lower halves; d += n * m, of the upper ones; signed 16 bits to 32
 #define VSMULL_S4(m, n, d) WORD $(0x0E60C000|((m)<<16)|((n)<<5)|(d))
 #define VSMLAL2_S4(m, n, d) WORD $(0x4E608000|((m)<<16)|((n)<<5)|(d))
+// d = n * m, d += n * m, signed bytes to 16 bits, lower halves; d += sums of pairs of n, 16 bits to 32
+#define VSMULL_H8(m, n, d) WORD $(0x0E20C000|((m)<<16)|((n)<<5)|(d))
+#define VSMLAL_H8(m, n, d) WORD $(0x0E208000|((m)<<16)|((n)<<5)|(d))
+#define VSADALP_S4(n, d) WORD $(0x4E606800|((n)<<5)|(d))
+// d += n * m, of the lower halves, signed 16 bits to 32
+#define VSMLAL_S4(m, n, d) WORD $(0x0E608000|((m)<<16)|((n)<<5)|(d))
+// each lane of d += the four products of a lane of n and m[i], signed bytes; needs dot products
+#define VSDOT_S4_LANE(m, i, n, d) WORD $(0x4F80E000|(((i)&1)<<21)|(((i)>>1)<<11)|((m)<<16)|((n)<<5)|(d))
+// d = float32(n), signed
+#define VSCVTF_S4(n, d) WORD $(0x4E21D800|((n)<<5)|(d))

@@ -130,7 +130,7 @@ func TestGNUEncodings(t *testing.T) {
 		source.WriteString(e.gnu + "\n")
 	}
 	object := filepath.Join(t.TempDir(), "macros.o")
-	cmd := exec.Command(as, "-o", object)
+	cmd := exec.Command(as, "-march=armv8.2-a+dotprod", "-o", object)
 	cmd.Stdin = strings.NewReader(source.String())
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", as, err, out)
@@ -177,6 +177,8 @@ func TestArgOffsets(t *testing.T) {
 		"PoolF32":        reflect.TypeFor[ref.PoolF32](),
 		"WinogradInF32":  reflect.TypeFor[ref.WinogradInF32](),
 		"WinogradOutF32": reflect.TypeFor[ref.WinogradOutF32](),
+		"GemmQ8":         reflect.TypeFor[ref.GemmQ8](),
+		"DwconvQ8":       reflect.TypeFor[ref.DwconvQ8](),
 	}
 	defines := regexp.MustCompile(`(?m)^#define (\w+)_(\w+) (\d+)$`).FindAllStringSubmatch(string(text), -1)
 	if want := strings.Count(string(text), "#define"); len(defines) != want || want == 0 {

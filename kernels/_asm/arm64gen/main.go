@@ -63,23 +63,27 @@ func main() {
 	log.SetFlags(0)
 	out := flag.String("out", ".", "folder of package kernels/arm64")
 	flag.Parse()
-	files := map[string]func(*file){
-		"gemm": gemmFile, "window": windowFile, "vector": vectorFile, "unary": unaryFile, "peak": peakFile, "preprocess": preprocessFile, "jpeg": jpegFile, "winograd": winogradFile,
-	}
-	var stubs bytes.Buffer
-	stubs.WriteString(header + "//go:build !noasm\n\npackage arm64\n\nimport \"github.com/edgecam/edgecam/kernels/ref\"\n")
-	for _, name := range []string{"gemm", "window", "vector", "unary", "peak", "preprocess", "jpeg", "winograd"} {
+	for _, part := range []struct {
+		name string
+		emit func(*file)
+	}{
+		{"gemm", gemmFile}, {"window", windowFile}, {"vector", vectorFile}, {"unary", unaryFile}, {"peak", peakFile},
+		{"preprocess", preprocessFile}, {"jpeg", jpegFile}, {"winograd", winogradFile}, {"q8", q8File},
+	} {
 		var f file
 		f.asm.WriteString(header + "//go:build !noasm\n\n#include \"textflag.h\"\n#include \"args_arm64.h\"\n#include \"neon_arm64.h\"\n")
-		files[name](&f)
-		write(filepath.Join(*out, name+"_arm64.s"), f.asm.Bytes())
-		stubs.Write(f.stubs.Bytes())
+		part.emit(&f)
+		write(filepath.Join(*out, part.name+"_arm64.s"), f.asm.Bytes())
+		decls := header + "//go:build !noasm\n\npackage arm64\n"
+		if bytes.Contains(f.stubs.Bytes(), []byte("*ref.")) {
+			decls += "\nimport \"github.com/edgecam/edgecam/kernels/ref\"\n"
+		}
+		source, err := format.Source(append([]byte(decls), f.stubs.Bytes()...))
+		if err != nil {
+			log.Fatal(err)
+		}
+		write(filepath.Join(*out, part.name+"_stubs_arm64.go"), source)
 	}
-	decls, err := format.Source(stubs.Bytes())
-	if err != nil {
-		log.Fatal(err)
-	}
-	write(filepath.Join(*out, "stubs_arm64.go"), decls)
 }
 
 func write(name string, data []byte) {
