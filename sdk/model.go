@@ -248,7 +248,7 @@ func int8Coverage(steps []StepTime) float64 {
 	var all, done int64
 	for _, s := range steps {
 		all += s.MACs
-		if strings.HasPrefix(s.Kernel, "qs8") || strings.HasPrefix(s.Kernel, "qc8w") {
+		if s.Int8 {
 			done += s.MACs
 		}
 	}

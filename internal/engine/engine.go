@@ -24,6 +24,10 @@ import (
 	"github.com/edgecam/edgecam/kernels"
 )
 
+// slack is how much memory kernels may read, and not use, behind what they were
+// given.
+const slack = 64
+
 // ErrClosed is returned by Run after Close.
 var ErrClosed = errors.New("session is closed")
 
@@ -167,7 +171,7 @@ func New(g *graph.Graph, opt Options) (s *Session, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.arena = tensor.Alloc(p.size)
+	s.arena = tensor.Alloc(p.size + slack)
 	s.tensors = p.bind(s.arena)
 	for _, v := range g.Inputs {
 		s.inputs[v.Name] = s.tensors[v]
@@ -200,7 +204,7 @@ func New(g *graph.Graph, opt Options) (s *Session, err error) {
 	if err := s.prepareAll(); err != nil {
 		return nil, err
 	}
-	s.scratch.Buf = tensor.Alloc(s.scratch.Stride * opt.Threads)
+	s.scratch.Buf = tensor.Alloc(s.scratch.Stride*opt.Threads + slack)
 	s.between.Buf = tensor.Alloc(s.handed)
 	return s, nil
 }
@@ -417,6 +421,7 @@ type StepTime struct {
 	Node, Op, Kernel string
 	Shape            string        // of the first output
 	Time, Best       time.Duration // of all runs, and of the fastest run of this step
+	Int8             bool          // its multiply-adds are of 8-bit integers
 	MACs             int64         // of the node
 	Bytes            int64         // of the node's inputs, constants and outputs, each counted once
 	// Rows, Columns and Depth are the extents of the matrix product that a
@@ -465,6 +470,7 @@ func (p *StepTime) count(n *graph.Node) {
 		return
 	}
 	p.MACs = m.MACs(n.In, n.Out)
+	_, p.Int8 = n.Op.(op.Quantized)
 	shape := n.Out[0].Type.Shape
 	if elems := shape.Elems(); p.MACs > 0 && elems > 0 && len(shape) > 0 {
 		p.Columns = shape[len(shape)-1]

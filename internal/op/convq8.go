@@ -24,7 +24,7 @@ import (
 //
 // Inputs: x uint8 [N,H,W,G·C], w int8 [O,C,kh,kw], bias int32 [O] or nil.
 type ConvQ8 struct {
-	ConvNHWC // Planar, Scale and ResLast are not used
+	ConvNHWC // Scale and ResLast are not used
 	ZeroA    int32
 	Mult     []float32
 	Min, Max float32 // inside -Zero..255-Zero
@@ -39,6 +39,7 @@ func (c *ConvQ8) Infer(in []*graph.Value) ([]tensor.Type, error) {
 		return nil, err
 	}
 	x, w := in[0].Type, in[1].Type
+	x.Shape = c.channelsLast(x.Shape)
 	if len(x.Shape) != 4 || len(w.Shape) != 4 || x.DType != tensor.Uint8 || w.DType != tensor.Int8 || in[1].Const == nil ||
 		x.Shape[3] != w.Shape[1]*c.Group || w.Shape[0]%c.Group != 0 || w.Shape[2] != c.KH || w.Shape[3] != c.KW || len(c.Mult) != w.Shape[0] {
 		return nil, fmt.Errorf("ConvQ8 of %v with weights %v in %d groups: %w", x, w, c.Group, ErrShape)
@@ -54,7 +55,7 @@ func (c *ConvQ8) Infer(in []*graph.Value) ([]tensor.Type, error) {
 }
 
 // Pitched implements Pitcher.
-func (c *ConvQ8) Pitched() (in, out bool) { return true, true }
+func (c *ConvQ8) Pitched() (in, out bool) { return !c.Planar, true }
 
 // Integer implements Quantized.
 func (c *ConvQ8) Integer() {}
@@ -62,7 +63,12 @@ func (c *ConvQ8) Integer() {}
 // Eval implements Evaluator: the defining loops, on dense tensors.
 func (c *ConvQ8) Eval(in, out []*tensor.Tensor) error {
 	x, w, y := in[0], in[1], out[0]
-	n, h, wd, cin := x.Shape[0], x.Shape[1], x.Shape[2], w.Shape[1]
+	last := c.channelsLast(x.Shape)
+	n, h, wd, cin := last[0], last[1], last[2], w.Shape[1]
+	step := 1
+	if c.Planar {
+		step = h * wd
+	}
 	cout := w.Shape[0]
 	weights := tensor.View[int8](w)
 	per := cout / c.Group
@@ -80,8 +86,11 @@ func (c *ConvQ8) Eval(in, out []*tensor.Tensor) error {
 								continue
 							}
 							at := ((b*h+yy)*wd+xx)*cin*c.Group + o/per*cin
+							if c.Planar {
+								at = b*cin*step + yy*wd + xx
+							}
 							for ch := range cin {
-								sum += (int32(x.Data[at+ch]) - c.ZeroA) * int32(weights[((o*cin+ch)*c.KH+u)*c.KW+v])
+								sum += (int32(x.Data[at+ch*step]) - c.ZeroA) * int32(weights[((o*cin+ch)*c.KH+u)*c.KW+v])
 							}
 						}
 					}
@@ -113,7 +122,8 @@ func (c *ConvQ8) code(f float32) uint8 {
 // of its rows of the input.
 func (c *ConvQ8) Prepare(env *Env) ([]Step, error) {
 	x, w := env.In[0], env.In[1]
-	s := &convShape{ConvNHWC: c.ConvNHWC, n: x.Shape[0], h: x.Shape[1], w: x.Shape[2], cin: x.Shape[3], cout: w.Shape[0], inPitch: pitch(x), size: 1}
+	last := c.channelsLast(x.Shape)
+	s := &convShape{ConvNHWC: c.ConvNHWC, n: last[0], h: last[1], w: last[2], cin: last[3], cout: w.Shape[0], inPitch: pitch(x), size: 1}
 	if env.Out[0].Elems() == 0 {
 		return []Step{}, nil
 	}

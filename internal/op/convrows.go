@@ -115,7 +115,7 @@ func (p *paddedRows) row(whole []float32, image, y int) {
 }
 
 // interleave3 writes the elements of three planes one behind the other.
-func interleave3(dst, a, b, c []float32) {
+func interleave3[T float32 | byte](dst, a, b, c []T) {
 	b, c = b[:len(a)], c[:len(a)]
 	for i, v := range a {
 		d := dst[i*3 : i*3+3 : i*3+3]

@@ -20,6 +20,7 @@ type rowsQ8 struct {
 	left    int // columns in front of the image
 	size    int // bytes of an element
 	offsets []int32
+	pixels  *Scratch // one row of an image that lies in planes
 }
 
 // newRowsQ8 plans the copy. With joined taps a row of the kernel is one tap.
@@ -36,6 +37,9 @@ func newRowsQ8(env *Env, s *convShape, joined bool, zero int32) *rowsQ8 {
 		most = max(most, to-from)
 	}
 	p.scratch = env.Scratch((most*p.width*p.cin + ref.Q8Slack) * p.size)
+	if s.Planar {
+		p.pixels = env.Scratch(s.w * p.cin)
+	}
 	type rowsKey struct {
 		offsetKey
 		cin, tiles, size int
@@ -81,7 +85,12 @@ func (p *rowsQ8) fill(worker, image, tile, channel int) unsafe.Pointer {
 	from, to := s.inputRows(tile, p.tiles)
 	n := p.width * p.cin
 	for y := from; y < to; y++ {
-		src := x.Data[(image*s.h+y)*s.w*s.inPitch+channel:]
+		var src []byte
+		if s.Planar {
+			src = p.interleaved(worker, image, y)
+		} else {
+			src = x.Data[(image*s.h+y)*s.w*s.inPitch+channel:]
+		}
 		if p.size == 1 {
 			fillRow(buf[(y-from)*n:][:n], src, p, byte(p.zero), func(dst, src []byte) { copy(dst, src) })
 			continue
@@ -90,6 +99,23 @@ func (p *rowsQ8) fill(worker, image, tile, channel int) unsafe.Pointer {
 		fillRow(row, src, p, int16(p.zero), p.env.Kernels.U8ToI16)
 	}
 	return unsafe.Pointer(unsafe.SliceData(buf))
+}
+
+// interleaved returns row y of an image that lies in planes, with channels last.
+func (p *rowsQ8) interleaved(worker, image, y int) []byte {
+	s, x := p.s, p.env.In[0].Data
+	dst, plane := p.pixels.For(worker)[:s.w*p.cin], s.h*s.w
+	from := image*p.cin*plane + y*s.w
+	if p.cin == 3 {
+		interleave3(dst, x[from:from+s.w], x[from+plane:][:s.w], x[from+2*plane:][:s.w])
+		return dst
+	}
+	for c := range p.cin {
+		for i, v := range x[from+c*plane:][:s.w] {
+			dst[i*p.cin+c] = v
+		}
+	}
+	return dst
 }
 
 // fillRow copies one row with zero points around it.
@@ -102,7 +128,7 @@ func fillRow[T byte | int16](row []T, src []byte, p *rowsQ8, zero T, move func(d
 	for i := to; i < len(row); i++ {
 		row[i] = zero
 	}
-	if s.inPitch == p.cin {
+	if s.inPitch == p.cin || s.Planar {
 		move(row[from:to], src[:s.w*p.cin])
 		return
 	}

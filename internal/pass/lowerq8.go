@@ -237,7 +237,11 @@ func (l *lowerer) convQ8(n *graph.Node, o *op.Conv) (ok bool, why string, err er
 	if len(s) == 3 {
 		src = &lowered{from: x, view: image}
 	}
-	in, err := l.realize(src, nhwc)
+	order := nhwc
+	if c.RowsFit(s[1]) && src.view.dense(identityPerm(4)) {
+		c.Planar, order = true, identityPerm(4)
+	}
+	in, err := l.realize(src, order)
 	if err != nil {
 		return false, "", err
 	}
