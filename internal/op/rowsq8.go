@@ -20,7 +20,7 @@ type rowsQ8 struct {
 	left    int // columns in front of the image
 	size    int // bytes of an element
 	offsets []int32
-	pixels  *Scratch // one row of an image that lies in planes
+	pixels  int // where the scratch has room for one row of an image that lies in planes
 }
 
 // newRowsQ8 plans the copy. With joined taps a row of the kernel is one tap.
@@ -36,10 +36,8 @@ func newRowsQ8(env *Env, s *convShape, joined bool, zero int32) *rowsQ8 {
 		from, to := s.inputRows(t, p.tiles)
 		most = max(most, to-from)
 	}
-	p.scratch = env.Scratch((most*p.width*p.cin + ref.Q8Slack) * p.size)
-	if s.Planar {
-		p.pixels = env.Scratch(s.w * p.cin)
-	}
+	p.pixels = (most*p.width*p.cin + ref.Q8Slack) * p.size
+	p.scratch = env.Scratch(p.pixels + s.w*p.cin)
 	type rowsKey struct {
 		offsetKey
 		cin, tiles, size int
@@ -104,7 +102,7 @@ func (p *rowsQ8) fill(worker, image, tile, channel int) unsafe.Pointer {
 // interleaved returns row y of an image that lies in planes, with channels last.
 func (p *rowsQ8) interleaved(worker, image, y int) []byte {
 	s, x := p.s, p.env.In[0].Data
-	dst, plane := p.pixels.For(worker)[:s.w*p.cin], s.h*s.w
+	dst, plane := p.scratch.For(worker)[p.pixels:][:s.w*p.cin], s.h*s.w
 	from := image*p.cin*plane + y*s.w
 	if p.cin == 3 {
 		interleave3(dst, x[from:from+s.w], x[from+plane:][:s.w], x[from+2*plane:][:s.w])
