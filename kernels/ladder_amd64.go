@@ -65,6 +65,9 @@ func avx2(s *Set) {
 	s.U8YUYV, s.U8NV12 = amd64.U8YUYV, amd64.U8NV12
 	s.U8Taps, s.U8Planes, s.U8Pixels = amd64.U8Taps, amd64.U8Planes, amd64.U8Pixels
 	s.U8SpanX, s.U8SpanY = amd64.U8SpanX, amd64.U8SpanY
+	s.U8Add, s.U8Mul, s.U8Table = amd64.U8Add, amd64.U8Mul, amd64.U8Table
+	s.F32ToU8, s.U8ToF32 = amd64.F32ToU8, amd64.U8ToF32
+	s.U8MaxPool, s.U8AvgPool = amd64.U8MaxPool, amd64.U8AvgPool
 }
 
 // avx512 replaces what AVX-512 with F, BW, DQ and VL does better.

@@ -31,17 +31,26 @@ func text(name, stub, typ string, doc ...string) args {
 
 // textAttr is text for a function with other attributes.
 func textAttr(attr attr.Attribute, name, stub, typ string, doc ...string) args {
-	named := argsType(typ)
-	// avo resolves signatures outside any package, so the alias is declared
-	// where predeclared types are.
-	types.Universe.Insert(types.NewAlias(types.NewTypeName(token.NoPos, nil, stub, nil), named).Obj())
-
+	declare(stub, typ)
 	TEXT(name, attr, "func(a *"+stub+")")
 	Pragma("noescape")
 	Doc(doc...)
 
-	a := args{GP64(), map[string]int{}}
-	s := named.Underlying().(*types.Struct)
+	a := fields(GP64(), typ)
+	Load(Param("a"), a.base)
+	return a
+}
+
+// declare makes the alias stub of a struct known to avo, which resolves signatures
+// outside any package: it is declared where predeclared types are.
+func declare(stub, typ string) {
+	types.Universe.Insert(types.NewAlias(types.NewTypeName(token.NoPos, nil, stub, nil), argsType(typ)).Obj())
+}
+
+// fields returns the struct that a register points to.
+func fields(base reg.GPVirtual, typ string) args {
+	a := args{base, map[string]int{}}
+	s := argsType(typ).Underlying().(*types.Struct)
 	var fields []*types.Var
 	for i := range s.NumFields() {
 		fields = append(fields, s.Field(i))
@@ -49,7 +58,6 @@ func textAttr(attr attr.Attribute, name, stub, typ string, doc ...string) args {
 	for i, off := range types.SizesFor("gc", "amd64").Offsetsof(fields) {
 		a.offset[fields[i].Name()] = int(off)
 	}
-	Load(Param("a"), a.base)
 	return a
 }
 

@@ -20,6 +20,8 @@ var files = map[string]func(){
 	"binary":     binaries,
 	"reduce":     reductions,
 	"preprocess": preprocessing,
+	"u8":         elementwiseU8,
+	"u8pool":     poolsU8,
 	"peak":       peaks,
 	"jpeg":       jpegs,
 }
