@@ -14,12 +14,6 @@ type (
 // first, is faster than one lookup after the other.
 const tableLen = 64
 
-// few returns a copy of fewer elements than a vector has.
-func few[T uint8 | float32](s []T) (x [vecLen]T) {
-	copy(x[:], s)
-	return x
-}
-
 // U8Add adds two slices; see ref.U8Add. It panics where dst or b is shorter
 // than a.
 func U8Add(dst, a, b []uint8, p *ref.BinaryU8) {
@@ -29,11 +23,7 @@ func U8Add(dst, a, b []uint8, p *ref.BinaryU8) {
 		u8AddAVX2(&dst[0], &a[0], &b[0], n, p)
 		dst, a, b = dst[n:], a[n:], b[n:]
 	}
-	if len(a) > 0 {
-		x, y := few(a), few(b)
-		u8AddAVX2(&x[0], &x[0], &y[0], vecLen, p)
-		copy(dst, x[:])
-	}
+	ref.U8Add(dst, a, b, p)
 }
 
 // U8Mul multiplies two slices; see ref.U8Mul. It panics where dst or b is shorter
@@ -45,11 +35,7 @@ func U8Mul(dst, a, b []uint8, p *ref.BinaryU8) {
 		u8MulAVX2(&dst[0], &a[0], &b[0], n, p)
 		dst, a, b = dst[n:], a[n:], b[n:]
 	}
-	if len(a) > 0 {
-		x, y := few(a), few(b)
-		u8MulAVX2(&x[0], &x[0], &y[0], vecLen, p)
-		copy(dst, x[:])
-	}
+	ref.U8Mul(dst, a, b, p)
 }
 
 // U8Table looks up every element; see ref.U8Table. It panics where dst is
@@ -73,11 +59,7 @@ func F32ToU8(dst []uint8, src []float32, scale float32, zero int32) {
 		u8FromF32AVX2(&dst[0], &src[0], n, scale, top, zero)
 		dst, src = dst[n:], src[n:]
 	}
-	if len(src) > 0 {
-		x, y := few(src), [vecLen]uint8{}
-		u8FromF32AVX2(&y[0], &x[0], vecLen, scale, top, zero)
-		copy(dst, y[:])
-	}
+	ref.F32ToU8(dst, src, scale, zero)
 }
 
 // U8ToF32 dequantizes; see ref.U8ToF32. It panics where dst is shorter than
@@ -89,11 +71,7 @@ func U8ToF32(dst []float32, src []uint8, scale float32, zero int32) {
 		u8ToF32AVX2(&dst[0], &src[0], n, scale, zero)
 		dst, src = dst[n:], src[n:]
 	}
-	if len(src) > 0 {
-		x, y := few(src), [vecLen]float32{}
-		u8ToF32AVX2(&y[0], &x[0], vecLen, scale, zero)
-		copy(dst, y[:])
-	}
+	ref.U8ToF32(dst, src, scale, zero)
 }
 
 // U8MaxPool computes a run of output pixels of a maximum pooling of bytes.
