@@ -11,14 +11,18 @@ import (
 )
 
 // Compile makes the lowered form of a portable graph in one go: Bind, Widen,
-// Simplify, Lower. It never panics.
+// Expand, Simplify, Lower. It never panics.
 func Compile(g *graph.Graph, o Options) (out *graph.Graph, err error) {
 	defer recovered(&err)
 	bound, err := Bind(g, o)
 	if err != nil {
 		return nil, err
 	}
-	simple, err := Simplify(Widen(bound))
+	real, err := Expand(Widen(bound))
+	if err != nil {
+		return nil, err
+	}
+	simple, err := Simplify(real)
 	if err != nil {
 		return nil, err
 	}

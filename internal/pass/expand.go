@@ -1,0 +1,224 @@
+package pass
+
+import (
+	"github.com/edgecam/edgecam/internal/graph"
+	"github.com/edgecam/edgecam/internal/op"
+	"github.com/edgecam/edgecam/internal/tensor"
+)
+
+// Expand writes the operators on 8-bit tensors (QLinearConv and its kin) of a
+// bound graph as DequantizeLinear, the operator on real numbers, and
+// QuantizeLinear, so that lowering knows one form of quantized models. What has
+// computed scales or zero points stays, as does a graph without such operators.
+func Expand(g *graph.Graph) (*graph.Graph, error) {
+	e := &expander{new: &graph.Graph{Name: g.Name, Opsets: g.Opsets, Metadata: g.Metadata, Inputs: g.Inputs}, values: map[*graph.Value]*graph.Value{}}
+	for _, n := range g.Nodes {
+		if err := e.node(n); err != nil {
+			return nil, err
+		}
+	}
+	if !e.changed {
+		return g, nil
+	}
+	for _, v := range g.Outputs {
+		e.new.Outputs = append(e.new.Outputs, e.get(v))
+	}
+	return e.new, nil
+}
+
+// expander carries the state of Expand.
+type expander struct {
+	new     *graph.Graph
+	values  map[*graph.Value]*graph.Value // old to new
+	changed bool
+	err     error
+}
+
+func (e *expander) get(v *graph.Value) *graph.Value {
+	if nv := e.values[v]; nv != nil {
+		return nv
+	}
+	return v
+}
+
+// add appends a node; errors are kept until the node is done.
+func (e *expander) add(o graph.Op, n *graph.Node, typ, out string, in ...*graph.Value) *graph.Value {
+	if e.err != nil {
+		return nil
+	}
+	outs, err := e.new.Add(o, graph.Node{Name: n.Name, Type: typ, In: in}, out)
+	if err != nil {
+		e.err = err
+		return nil
+	}
+	return outs[0]
+}
+
+// real returns the real form of input i of n, whose scale and zero point follow
+// it, along an axis where there are several.
+func (e *expander) real(n *graph.Node, i, axis int) *graph.Value {
+	in := []*graph.Value{n.In[i], n.In[i+1]}
+	if z := optional(n.In, i+2); z != nil {
+		in = append(in, z)
+	}
+	return e.add(&op.DequantizeLinear{Axis: axis}, n, "DequantizeLinear", n.In[i].Name+"/real", in...)
+}
+
+// bias returns the real form of an int32 bias, whose unit is the product of two
+// scales.
+func (e *expander) bias(n *graph.Node, i, x, w int) *graph.Value {
+	b := optional(n.In, i)
+	if b == nil || e.err != nil {
+		return nil
+	}
+	a, k := n.In[x].Const, n.In[w].Const
+	s := tensor.New(tensor.Float32, k.Elems())
+	for j := range k.Elems() {
+		s.F32()[j] = float32(a.Float(0)) * float32(k.Float(j))
+	}
+	if s.Elems() == 1 {
+		s = s.Reshaped()
+	}
+	return e.add(&op.DequantizeLinear{}, n, "DequantizeLinear", b.Name+"/real", b, graph.NewConst(b.Name+"/scale", s))
+}
+
+// finish quantizes v with the scale at input i of n and the zero point behind it.
+func (e *expander) finish(n *graph.Node, v *graph.Value, i int) {
+	if e.err != nil {
+		return
+	}
+	in := []*graph.Value{v, n.In[i]}
+	if z := optional(n.In, i+1); z != nil {
+		in = append(in, z)
+	}
+	e.values[n.Out[0]] = e.add(&op.QuantizeLinear{Axis: 1, To: n.Out[0].Type.DType}, n, "QuantizeLinear", n.Out[0].Name, in...)
+	e.changed = true
+}
+
+// node expands or copies one node.
+func (e *expander) node(old *graph.Node) error {
+	n := *old
+	n.In = make([]*graph.Value, len(old.In))
+	for i, v := range old.In {
+		if v != nil {
+			n.In[i] = e.get(v)
+		}
+	}
+	if !e.expand(&n) && e.err == nil {
+		names := make([]string, len(old.Out))
+		for i, v := range old.Out {
+			if v != nil {
+				names[i] = v.Name
+			}
+		}
+		outs, err := e.new.Add(old.Op, n, names...)
+		if err != nil {
+			return err
+		}
+		for i, v := range old.Out {
+			if v != nil {
+				outs[i].Bound, outs[i].Dynamic = v.Bound, v.Dynamic
+				e.values[v] = outs[i]
+			}
+		}
+	}
+	return e.err
+}
+
+// fixed reports whether the scales and zero points at the given inputs are
+// constant numbers.
+func fixed(n *graph.Node, at ...int) bool {
+	for _, i := range at {
+		for j := i; j < i+2; j++ {
+			if v := optional(n.In, j); v != nil && (v.Const == nil || v.Const.Elems() != 1) || v == nil && j == i {
+				return false
+			}
+		}
+	}
+	return !dynamic(n)
+}
+
+// constants reports whether the inputs are constant or absent.
+func constants(n *graph.Node, at ...int) bool {
+	for _, i := range at {
+		if v := optional(n.In, i); v != nil && v.Const == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// expand writes a node in its longer form, if it has one.
+func (e *expander) expand(n *graph.Node) bool {
+	name := n.Out[0].Name + "/real"
+	switch o := n.Op.(type) {
+	case *op.QLinearConv:
+		if !fixed(n, 1, 6) || !constants(n, 3, 4, 5, 8) {
+			return false
+		}
+		in := []*graph.Value{e.real(n, 0, 1), e.real(n, 3, 0), e.bias(n, 8, 1, 4)}
+		e.finish(n, e.add(&op.Conv{Filter: o.Filter}, n, "Conv", name, in...), 6)
+	case *op.QLinearMatMul:
+		if !fixed(n, 1, 6) || !constants(n, 3, 4, 5) {
+			return false
+		}
+		e.finish(n, e.add(&op.MatMul{}, n, "MatMul", name, e.real(n, 0, 1), e.real(n, 3, len(n.In[3].Type.Shape)-1)), 6)
+	case *op.QGemm:
+		if !fixed(n, 1, 7) || !constants(n, 3, 4, 5, 6) || o.Alpha != 1 {
+			return false
+		}
+		axis := 1
+		if o.TransB {
+			axis = 0
+		}
+		g := &op.Gemm{Alpha: 1, Beta: 1, TransA: o.TransA, TransB: o.TransB}
+		in := []*graph.Value{e.real(n, 0, 1), e.real(n, 3, axis)}
+		if b := e.bias(n, 6, 1, 4); b != nil {
+			in = append(in, b)
+		}
+		e.finish(n, e.add(g, n, "Gemm", name, in...), 7)
+	case *op.QLinearBinary:
+		if !fixed(n, 1, 4, 6) {
+			return false
+		}
+		b, typ := &op.Binary{Kind: op.Add}, "Add"
+		if o.Mul {
+			b, typ = &op.Binary{Kind: op.Mul}, "Mul"
+		}
+		e.finish(n, e.add(b, n, typ, name, e.real(n, 0, 1), e.real(n, 3, 1)), 6)
+	case *op.QLinearUnary:
+		if !fixed(n, 1, 3) {
+			return false
+		}
+		u, typ := &op.Unary{Kind: op.LeakyRelu, Alpha: o.Alpha}, "LeakyRelu"
+		if o.Sigmoid {
+			u, typ = &op.Unary{Kind: op.Sigmoid}, "Sigmoid"
+		}
+		e.finish(n, e.add(u, n, typ, name, e.real(n, 0, 1)), 3)
+	case *op.QLinearConcat:
+		at := []int{0}
+		for i := 3; i < len(n.In); i += 3 {
+			at = append(at, i)
+		}
+		if !fixed(n, at...) {
+			return false
+		}
+		var in []*graph.Value
+		for i := 2; i < len(n.In); i += 3 {
+			in = append(in, e.real(n, i, 1))
+		}
+		e.finish(n, e.add(&op.Concat{Axis: o.Axis}, n, "Concat", name, in...), 0)
+	case *op.QLinearAveragePool:
+		if !fixed(n, 1, 3) || o.ChannelsLast {
+			return false
+		}
+		var pool graph.Op = &o.AveragePool
+		if o.Global {
+			pool = &op.GlobalPool{Mode: "average"}
+		}
+		e.finish(n, e.add(pool, n, "AveragePool", name, e.real(n, 0, 1)), 3)
+	default:
+		return false
+	}
+	return true
+}
