@@ -66,6 +66,9 @@ func neon(s *Set) {
 	s.Q8GemmAny, s.Q8IgemmAny = arm64.Q8GemmAny, arm64.Q8IgemmAny
 	s.Q8 = ref.TileQ8{MR: arm64.Q8MR, NR: arm64.Q8NR, KR: arm64.Q8KR, Flip: 128}
 	s.Q8Dwconv = arm64.Q8Dwconv
+	s.U8MaxPool, s.U8AvgPool = arm64.U8MaxPool, arm64.U8AvgPool
+	s.U8Add, s.U8Mul, s.U8Table = arm64.U8Add, arm64.U8Mul, arm64.U8Table
+	s.F32ToU8, s.U8ToF32 = arm64.F32ToU8, arm64.U8ToF32
 }
 
 // dotprod replaces what the dot products of 8-bit numbers do better.

@@ -92,3 +92,24 @@
 #define DwconvQ8_Max 76
 #define DwconvQ8_Zero 80
 #define DwconvQ8_Float 84
+
+#define PoolQ8_In 0
+#define PoolQ8_Offsets 8
+#define PoolQ8_Scale 16
+#define PoolQ8_Out 24
+#define PoolQ8_OutStride 32
+#define PoolQ8_Pixels 40
+#define PoolQ8_Taps 48
+#define PoolQ8_C 56
+#define PoolQ8_ZeroA 64
+#define PoolQ8_Zero 68
+#define PoolQ8_Min 72
+#define PoolQ8_Max 76
+
+#define BinaryU8_A 0
+#define BinaryU8_B 4
+#define BinaryU8_ZeroA 8
+#define BinaryU8_ZeroB 12
+#define BinaryU8_Zero 16
+#define BinaryU8_Min 20
+#define BinaryU8_Max 24

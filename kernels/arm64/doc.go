@@ -12,4 +12,4 @@
 package arm64
 
 //go:generate go run -C ../_asm ./arm64gen -out ../arm64
-//go:generate go run github.com/klauspost/asmfmt/cmd/asmfmt@v1.3.2 -w gemm_arm64.s jpeg_arm64.s peak_arm64.s preprocess_arm64.s q8_arm64.s unary_arm64.s vector_arm64.s window_arm64.s winograd_arm64.s
+//go:generate go run github.com/klauspost/asmfmt/cmd/asmfmt@v1.3.2 -w gemm_arm64.s jpeg_arm64.s peak_arm64.s preprocess_arm64.s q8_arm64.s u8_arm64.s unary_arm64.s vector_arm64.s window_arm64.s winograd_arm64.s

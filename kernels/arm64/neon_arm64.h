@@ -103,3 +103,10 @@
 #define VSDOT_S4_LANE(m, i, n, d) WORD $(0x4F80E000|(((i)&1)<<21)|(((i)>>1)<<11)|((m)<<16)|((n)<<5)|(d))
 // d = float32(n), signed
 #define VSCVTF_S4(n, d) WORD $(0x4E21D800|((n)<<5)|(d))
+// d = n * m, of the upper halves, signed 16 bits to 32
+#define VSMULL2_S4(m, n, d) WORD $(0x4E60C000|((m)<<16)|((n)<<5)|(d))
+// d = n - m, unsigned bytes to 16 bits, of the lower halves and the upper ones
+#define VUSUBL_H8(m, n, d) WORD $(0x2E202000|((m)<<16)|((n)<<5)|(d))
+#define VUSUBL2_H8(m, n, d) WORD $(0x6E202000|((m)<<16)|((n)<<5)|(d))
+// d = max(n, m); the other one where one is NaN
+#define VFMAXNM_S4(m, n, d) WORD $(0x4E20C400|((m)<<16)|((n)<<5)|(d))

@@ -179,6 +179,8 @@ func TestArgOffsets(t *testing.T) {
 		"WinogradOutF32": reflect.TypeFor[ref.WinogradOutF32](),
 		"GemmQ8":         reflect.TypeFor[ref.GemmQ8](),
 		"DwconvQ8":       reflect.TypeFor[ref.DwconvQ8](),
+		"PoolQ8":         reflect.TypeFor[ref.PoolQ8](),
+		"BinaryU8":       reflect.TypeFor[ref.BinaryU8](),
 	}
 	defines := regexp.MustCompile(`(?m)^#define (\w+)_(\w+) (\d+)$`).FindAllStringSubmatch(string(text), -1)
 	if want := strings.Count(string(text), "#define"); len(defines) != want || want == 0 {

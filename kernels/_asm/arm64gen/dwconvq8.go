@@ -85,19 +85,14 @@ are those of channel first, and the rows of W are width wide.
 	var all []int
 	for p := range px {
 		for v := range 4 {
-			f.op("VSCVTF_S4(%d, %d)", sum(p, v), sum(p, v))
 			all = append(all, sum(p, v))
 		}
 	}
-	for p := range px {
-		for v := range 4 {
-			f.op("VFMUL_S4(%d, %d, %d)", q8Scales+v, sum(p, v), sum(p, v))
-		}
-	}
+	f.scaleS4(all, func(i int) int { return q8Scales + i%4 })
 	f.op("ADD R5, R22, R25")
 	f.repeatPixels(25, 21)
 	f.op("MOVD R8, R17")
-	clampQ8(f, "DwconvQ8", all)
+	f.requantize("DwconvQ8", all)
 	dwconvQ8Store(f, sum)
 	f.rem("next channels")
 	f.op("ADD $64, R1")

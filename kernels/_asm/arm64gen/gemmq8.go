@@ -17,7 +17,7 @@ type gemmQ8 struct {
 	panel      int // columns of a panel
 	begin      func(f *file, g gemmQ8)
 	products   func(f *file, g gemmQ8)
-	sums       func(f *file, g gemmQ8)         // makes int32 sums in V(acc)
+	sums       func(f *file, g gemmQ8)          // makes int32 sums in V(acc)
 	acc        func(g gemmQ8, row, reg int) int // the register of four sums
 }
 
@@ -115,20 +115,11 @@ func (g gemmQ8) epilogue(f *file) {
 	f.op("MOVD GemmQ8_N(R0), R17")
 	limits(f, "GemmQ8")
 	var all []int
-	for v := range g.regs {
-		for i := range g.rows {
-			a := g.acc(g, i, v)
-			all = append(all, a)
-			f.op("VSCVTF_S4(%d, %d)", a, a)
-		}
+	for i := range g.rows {
+		all = append(all, g.row(i)...)
 	}
-	for v := range g.regs {
-		for i := range g.rows {
-			a := g.acc(g, i, v)
-			f.op("VFMUL_S4(%d, %d, %d)", q8Scales+v, a, a)
-		}
-	}
-	clampQ8(f, "GemmQ8", all)
+	f.scaleS4(all, func(i int) int { return q8Scales + i%g.regs })
+	f.requantize("GemmQ8", all)
 	for i := range g.rows {
 		f.narrowQ8(g.row(i))
 	}
@@ -173,25 +164,51 @@ func (g gemmQ8) row(i int) []int {
 	return regs
 }
 
-// clampQ8 limits scaled sums to V0 and V1 and, unless it goes to float, rounds
-// them and adds Zero, for which it takes V2.
-func clampQ8(f *file, args string, regs []int) {
+// scaleS4 makes float32 of the int32 lanes of registers and multiplies them with
+// the factors in V(by(i)).
+func (f *file) scaleS4(regs []int, by func(i int) int) {
+	for _, r := range regs {
+		f.op("VSCVTF_S4(%d, %d)", r, r)
+	}
+	for i, r := range regs {
+		f.op("VFMUL_S4(%d, %d, %d)", by(i), r, r)
+	}
+}
+
+// clampS4 limits registers to V0 and V1.
+func (f *file) clampS4(regs []int) {
 	for _, r := range regs {
 		f.op("VFMAX_S4(0, %d, %d)", r, r)
 	}
 	for _, r := range regs {
 		f.op("VFMIN_S4(1, %d, %d)", r, r)
 	}
-	f.op("MOVWU %s_Float(R0), R16", args)
-	f.op("CBNZ R16, float")
-	f.op("ADD $%s_Zero, R0, R16", args)
-	f.op("VLD1R (R16), [V2.S4]")
+}
+
+// roundS4 rounds registers to int32 and adds V2.
+func (f *file) roundS4(regs []int) {
 	for _, r := range regs {
 		f.op("VFCVTNS_S4(%d, %d)", r, r)
 	}
 	for _, r := range regs {
 		f.op("VADD V2.S4, V%d.S4, V%d.S4", r, r)
 	}
+}
+
+// requantize limits scaled sums and, unless Float asks for them, in which case
+// it goes to float, rounds them and adds Zero.
+func (f *file) requantize(args string, regs []int) {
+	f.clampS4(regs)
+	f.op("MOVWU %s_Float(R0), R16", args)
+	f.op("CBNZ R16, float")
+	f.field(args, "Zero", "V2.S4")
+	f.roundS4(regs)
+}
+
+// field fills the lanes of a register with a field of the arguments at R0.
+func (f *file) field(args, name, lanes string) {
+	f.op("ADD $%s_%s, R0, R16", args, name)
+	f.op("VLD1R (R16), [%s]", lanes)
 }
 
 // narrowQ8 takes the lowest bytes of the lanes of two or four registers to the

@@ -68,7 +68,7 @@ func main() {
 		emit func(*file)
 	}{
 		{"gemm", gemmFile}, {"window", windowFile}, {"vector", vectorFile}, {"unary", unaryFile}, {"peak", peakFile},
-		{"preprocess", preprocessFile}, {"jpeg", jpegFile}, {"winograd", winogradFile}, {"q8", q8File},
+		{"preprocess", preprocessFile}, {"jpeg", jpegFile}, {"winograd", winogradFile}, {"q8", q8File}, {"u8", u8File},
 	} {
 		var f file
 		f.asm.WriteString(header + "//go:build !noasm\n\n#include \"textflag.h\"\n#include \"args_arm64.h\"\n#include \"neon_arm64.h\"\n")
