@@ -192,7 +192,8 @@ type gemmQ8 struct {
 	colTiles int
 	chunk    int
 	copied   *rowsQ8  // where the kernels read a copy
-	wide     *Scratch // where they read int16 of a plain product
+	wide     *Scratch // where they read int16 of a plain product: of the rows of a tile
+	whole    *Between // or of all rows, where several tiles read the same
 	args     []ref.GemmQ8
 }
 
@@ -240,7 +241,11 @@ func prepareGemmQ8(env *Env, s *convShape, f *finishQ8) []Step {
 		g.rowTiles, g.colTiles = g.copied.tiles, 1
 	} else {
 		g.rowTiles, g.colTiles = env.grid(tile.MR, tile.NR, g.rows, g.n, g.k*taps, g.k)
-		if tile.Wide {
+		switch {
+		case !plain || !tile.Wide:
+		case g.colTiles > 1:
+			g.whole = env.between((g.rows*g.k + ref.Q8Slack) * 2)
+		default:
 			g.wide = env.Scratch(((roundUp(g.rows, tile.MR)/g.rowTiles+tile.MR)*g.k + ref.Q8Slack) * 2)
 		}
 	}
@@ -248,7 +253,16 @@ func prepareGemmQ8(env *Env, s *convShape, f *finishQ8) []Step {
 	if !plain {
 		tiles *= s.n
 	}
-	return []Step{{Kernel: set.Name + " " + name, Tiles: tiles, Cost: s.n * s.OutH * s.OutW * s.cout * g.k * taps, Run: g.run}}
+	product := Step{Kernel: set.Name + " " + name, Tiles: tiles, Cost: s.n * s.OutH * s.OutW * s.cout * g.k * taps, Run: g.run}
+	if g.whole == nil {
+		return []Step{product}
+	}
+	parts := min(env.tiles(g.rows*g.k*4), g.rows)
+	widen := Step{Kernel: set.Name + " widen", Tiles: parts, Cost: g.rows * g.k, Run: func(_, tile int) {
+		r0, r1 := part(tile, parts, g.rows, 1)
+		g.widen(g.whole.Buf[r0*g.k*2:], r0, r1)
+	}}
+	return []Step{widen, product}
 }
 
 // run computes one tile: some output pixels by some channels of one group of
@@ -280,8 +294,10 @@ func (g *gemmQ8) run(worker, tile int) {
 		src = g.copied.fill(worker, image, row, channel)
 	case g.indirect:
 		src = unsafe.Pointer(&x.Data[image*s.h*s.w*s.inPitch+channel])
+	case g.whole != nil:
+		src, a.AStride = unsafe.Pointer(&g.whole.Buf[r0*g.k*2]), 2*g.k
 	case g.wide != nil:
-		src, a.AStride = g.widen(worker, r0, r1), 2*g.k
+		src, a.AStride = g.widen(g.wide.For(worker), r0, r1), 2*g.k
 	default:
 		src = unsafe.Pointer(&x.Data[r0*s.inPitch])
 	}
@@ -302,10 +318,9 @@ func (g *gemmQ8) run(worker, tile int) {
 	g.finish.rows(outBase+r0*outPitch+c0, r1-r0, c1-c0, group*g.n+c0)
 }
 
-// widen copies rows of the input as int16.
-func (g *gemmQ8) widen(worker, r0, r1 int) unsafe.Pointer {
+// widen copies rows of the input as int16 into buf and returns where it starts.
+func (g *gemmQ8) widen(buf []byte, r0, r1 int) unsafe.Pointer {
 	x, s := g.env.In[0], g.s
-	buf := g.wide.For(worker)
 	dst := unsafe.Slice((*int16)(unsafe.Pointer(unsafe.SliceData(buf))), (r1-r0)*g.k)
 	if s.inPitch == g.k {
 		g.env.Kernels.U8ToI16(dst, x.Data[r0*g.k:r1*g.k])

@@ -2,6 +2,7 @@ package pass
 
 import (
 	"math"
+	"slices"
 
 	"github.com/edgecam/edgecam/internal/graph"
 	"github.com/edgecam/edgecam/internal/op"
@@ -47,20 +48,26 @@ func weightsQ8(v *graph.Value, axis int) (*integerWeights, string) {
 		}
 		q.scale = append(q.scale, k)
 	}
-	if t.DType == tensor.Int8 && zeros == nil {
+	if t.DType == tensor.Int8 && (zeros == nil || !slices.ContainsFunc(zeros.Bytes(), func(z byte) bool { return z != 0 })) {
 		return q, ""
 	}
 	q.w = tensor.New(tensor.Int8, t.Shape...)
-	inner := t.Shape[axis+1:].Elems()
-	for i := range t.Elems() {
-		k := t.Int(i)
+	inner, outputs := t.Shape[axis+1:].Elems(), t.Shape[axis]
+	for i := 0; i < t.Elems(); i += inner {
+		zero := int64(0)
 		if zeros != nil {
-			k -= zeros.Int(i / inner % t.Shape[axis] % zeros.Elems())
+			zero = zeros.Int(i / inner % outputs % zeros.Elems())
 		}
-		if k < -128 || k > 127 {
-			return nil, "its weights, less their zero points, do not fit int8"
+		for j, b := range t.Data[i : i+inner] {
+			k := int64(int8(b))
+			if t.DType == tensor.Uint8 {
+				k = int64(b)
+			}
+			if k -= zero; k < -128 || k > 127 {
+				return nil, "its weights, less their zero points, do not fit int8"
+			}
+			q.w.Data[i+j] = byte(int8(k))
 		}
-		q.w.Data[i] = byte(int8(k))
 	}
 	return q, ""
 }

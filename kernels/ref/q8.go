@@ -108,11 +108,15 @@ func (m *MatrixQ8) PackPanel(dst []byte, p int, t TileQ8) {
 	for j := range cols {
 		sum := int32(0)
 		for tap := range m.Taps {
-			from := tap*m.Tap + (n0+j)*m.Col
-			for k := range m.K {
-				v := m.Data[from+k*m.Row]
-				w[((tap*k4+k/t.KR*t.KR)*t.NR+j*t.KR)+k%t.KR] = byte(v)
-				sum += int32(v)
+			from, to := tap*m.Tap+(n0+j)*m.Col, tap*k4*t.NR+j*t.KR
+			for k := 0; k < m.K; k += t.KR {
+				for i := range min(t.KR, m.K-k) {
+					v := m.Data[from]
+					w[to+i] = byte(v)
+					sum += int32(v)
+					from += m.Row
+				}
+				to += t.NR * t.KR
 			}
 		}
 		bias[j] = sum * (t.Flip - m.Zero)
