@@ -153,7 +153,23 @@ func preparedCases() (cases []struct {
 		add(1, &op.DequantizeLinear{Axis: axis}, wave8(3, 5, 700), scale, wave8(n))
 	}
 	add(1, &op.QuantizeLinear{To: tensor.Uint8}, wave(0, 40000), f32(scalar, .05))
+	add(1, &op.QuantizeLinear{Axis: 1, Block: 2, To: tensor.Uint8}, wave(0, 2, 5, 3, 7), wave(-4.5, 2, 3, 3, 7))
 	add(1, &op.DequantizeLinear{Axis: 2, Block: 3}, wave8(3, 5, 7), wave(-4.5, 3, 5, 3))
+	for _, shape := range [][]int{{3, 5, 7}, {2, 9, 1}, {1, 40, 41, 24}, {3, 40000}, {0, 5}} {
+		bytes, odd := wave8(shape...), wave(0, shape...)
+		if len(odd.F32()) > 3 {
+			copy(odd.F32(), []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), -1e30})
+		}
+		for _, zero := range []byte{0, 77, 0x80, 0xff} {
+			for _, d := range []tensor.DType{tensor.Uint8, tensor.Int8} {
+				z, x := tensor.New(d, 1), tensor.New(d, shape...)
+				z.Data[0] = zero
+				copy(x.Data, bytes.Data)
+				add(1, &op.QuantizeLinear{Axis: 1, To: tensor.Uint8}, odd, f32(scalar, .03), z)
+				add(1, &op.DequantizeLinear{Axis: 1}, x, f32(vec(1), .03), z)
+			}
+		}
+	}
 	return cases
 }
 

@@ -187,14 +187,77 @@ func (q *DequantizeLinear) Eval(in, out []*tensor.Tensor) error {
 	return err
 }
 
+// Pitched implements Pitcher.
+func (q *QuantizeLinear) Pitched() (in, out bool) { return true, true }
+
+// Pitched implements Pitcher.
+func (q *DequantizeLinear) Pitched() (in, out bool) { return true, true }
+
 // Prepare implements Preparer.
 func (q *QuantizeLinear) Prepare(env *Env) ([]Step, error) {
-	return prepareScaled(env, "quantize", q.Axis, q.Block, quantizeRow)
+	x, y := env.In[0], env.Out[0]
+	if !oneScale(env.In, q.Block) || x.DType != tensor.Float32 || !isByte(y.DType) {
+		return prepareScaled(env, "quantize", q.Axis, q.Block, quantizeRow)
+	}
+	return eachRow(walkOver(y, x), "f32_to_u8", 1, func(off [4]int, from, to int) {
+		scale, zero := byteScale(env.In, y.DType)
+		dst := y.Data[off[0]+from : off[0]+to]
+		env.Kernels.F32ToU8(dst, whole[float32](x)[off[1]+from:off[1]+to], scale, zero)
+		if y.DType == tensor.Int8 {
+			flipSigns(dst, dst)
+		}
+	}), nil
 }
 
 // Prepare implements Preparer.
 func (q *DequantizeLinear) Prepare(env *Env) ([]Step, error) {
-	return prepareScaled(env, "dequantize", q.Axis, q.Block, dequantizeRow)
+	x, y := env.In[0], env.Out[0]
+	if !oneScale(env.In, q.Block) || y.DType != tensor.Float32 || !isByte(x.DType) {
+		return prepareScaled(env, "dequantize", q.Axis, q.Block, dequantizeRow)
+	}
+	var flipped *Scratch
+	if x.DType == tensor.Int8 {
+		flipped = env.Scratch(flatChunk)
+	}
+	return eachRowOf(walkOver(y, x), "u8_to_f32", 1, func(worker int, off [4]int, from, to int) {
+		scale, zero := byteScale(env.In, x.DType)
+		dst, src := whole[float32](y)[off[0]+from:off[0]+to], x.Data[off[1]+from:off[1]+to]
+		if flipped == nil {
+			env.Kernels.U8ToF32(dst, src, scale, zero)
+			return
+		}
+		buf := flipped.For(worker)[:flatChunk]
+		for len(src) > 0 {
+			n := min(len(src), len(buf))
+			flipSigns(buf, src[:n])
+			env.Kernels.U8ToF32(dst[:n], buf[:n], scale, zero)
+			dst, src = dst[n:], src[n:]
+		}
+	}), nil
+}
+
+func isByte(d tensor.DType) bool { return d == tensor.Uint8 || d == tensor.Int8 }
+
+// oneScale reports whether all elements have one scale.
+func oneScale(in []*tensor.Tensor, block int) bool { return block == 0 && in[1].Elems() == 1 }
+
+// byteScale returns the one scale and zero point of bytes that the kernels take
+// for uint8: an int8 number with its sign bit flipped is 128 more.
+func byteScale(in []*tensor.Tensor, d tensor.DType) (scale float32, zero int32) {
+	if z := opt(in, 2); z != nil {
+		zero = int32(z.Int(0))
+	}
+	if d == tensor.Int8 {
+		zero += 128
+	}
+	return float32(in[1].Float(0)), zero
+}
+
+// flipSigns turns int8 into the uint8 that are 128 more, or back. dst may be src.
+func flipSigns(dst, src []byte) {
+	for i, v := range src {
+		dst[i] = v ^ 0x80
+	}
 }
 
 func prepareScaled(env *Env, kernel string, axis, block int, row func(in []*tensor.Tensor, y *tensor.Tensor, m *scaleMap, r, from, to int)) ([]Step, error) {
@@ -211,26 +274,64 @@ func prepareScaled(env *Env, kernel string, axis, block int, row func(in []*tens
 	}}}, nil
 }
 
+// scales are those of up to chunk elements of a row: all of them, or only the
+// first, which then serves for all.
+type scales struct {
+	scale [chunk]float64
+	zero  [chunk]int64
+	step  int
+}
+
+// load sets the scales of elements from i to at most to of row r of x and
+// returns how many they are and where x and y have them: not more than lie one
+// behind the other everywhere.
+func (s *scales) load(m *scaleMap, in []*tensor.Tensor, y *tensor.Tensor, r, i, to int) (n, xAt, yAt int) {
+	n = min(chunk, to-i)
+	xAt, yAt = inRow(in[0], r*m.n+i, &n), inRow(y, r*m.n+i, &n)
+	k, count := m.base(r)+i*m.step, 1
+	s.step = m.step
+	z := opt(in, 2)
+	if m.step > 0 {
+		inRow(in[1], k, &n)
+		if z != nil {
+			inRow(z, k, &n)
+		}
+		count = n
+	}
+	loadFloats(in[1], inRow(in[1], k, &count), s.scale[:count])
+	if z != nil {
+		loadInts(z, inRow(z, k, &count), s.zero[:count])
+	}
+	return n, xAt, yAt
+}
+
+// of returns the scale and zero point of element j.
+func (s *scales) of(j int) (scale float32, zero int64) {
+	return float32(s.scale[j*s.step]), s.zero[j*s.step]
+}
+
+// inRow returns where element e of a tensor lies, and lowers n to how many
+// lie behind it.
+func inRow(t *tensor.Tensor, e int, n *int) int {
+	if t.Pitch == 0 {
+		return e
+	}
+	c := t.Shape[len(t.Shape)-1]
+	*n = min(*n, c-e%c)
+	return e/c*t.Pitch + e%c
+}
+
 // quantizeRow computes elements from to to of a row.
 func quantizeRow(in []*tensor.Tensor, y *tensor.Tensor, m *scaleMap, r, from, to int) {
 	var f [chunk]float64
 	var q [chunk]int64
-	x, s, z := in[0], in[1], opt(in, 2)
+	var s scales
 	lo, hi := intRange(y.DType)
-	for i := from; i < to; i += chunk {
-		n, k := min(chunk, to-i), m.base(r)+i*m.step
-		loadFloats(x, r*m.n+i, f[:n])
-		scale, zero := float32(s.Float(k)), int64(0)
-		if z != nil {
-			zero = z.Int(k)
-		}
+	for i := from; i < to; {
+		n, xAt, yAt := s.load(m, in, y, r, i, to)
+		loadFloats(in[0], xAt, f[:n])
 		for j, v := range f[:n] {
-			if m.step > 0 {
-				scale = float32(s.Float(k + j))
-				if z != nil {
-					zero = z.Int(k + j)
-				}
-			}
+			scale, zero := s.of(j)
 			v = math.RoundToEven(float64(float32(v) / scale))
 			switch {
 			case v > float64(hi-zero):
@@ -241,7 +342,8 @@ func quantizeRow(in []*tensor.Tensor, y *tensor.Tensor, m *scaleMap, r, from, to
 				q[j] = lo
 			}
 		}
-		storeInts(y, r*m.n+i, q[:n])
+		storeInts(y, yAt, q[:n])
+		i += n
 	}
 }
 
@@ -249,24 +351,16 @@ func quantizeRow(in []*tensor.Tensor, y *tensor.Tensor, m *scaleMap, r, from, to
 func dequantizeRow(in []*tensor.Tensor, y *tensor.Tensor, m *scaleMap, r, from, to int) {
 	var f [chunk]float64
 	var q [chunk]int64
-	x, s, z := in[0], in[1], opt(in, 2)
-	for i := from; i < to; i += chunk {
-		n, k := min(chunk, to-i), m.base(r)+i*m.step
-		loadInts(x, r*m.n+i, q[:n])
-		scale, zero := float32(s.Float(k)), int64(0)
-		if z != nil {
-			zero = z.Int(k)
-		}
+	var s scales
+	for i := from; i < to; {
+		n, xAt, yAt := s.load(m, in, y, r, i, to)
+		loadInts(in[0], xAt, q[:n])
 		for j, v := range q[:n] {
-			if m.step > 0 {
-				scale = float32(s.Float(k + j))
-				if z != nil {
-					zero = z.Int(k + j)
-				}
-			}
+			scale, zero := s.of(j)
 			f[j] = float64(float32(v-zero) * scale)
 		}
-		storeFloats(y, r*m.n+i, f[:n])
+		storeFloats(y, yAt, f[:n])
+		i += n
 	}
 }
 
