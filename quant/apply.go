@@ -2,9 +2,11 @@ package quant
 
 import (
 	"context"
-	"errors"
+	"fmt"
 
 	"github.com/edgecam/edgecam/internal/graph"
+	"github.com/edgecam/edgecam/internal/pass"
+	"github.com/edgecam/edgecam/internal/tensor"
 )
 
 // Apply returns the quantized form of a portable float graph, a plain ONNX
@@ -15,5 +17,72 @@ import (
 // Errors wrap ErrNoSamples, ErrQuantized, ErrNothing, ErrNaN, the errors of
 // samples, or those of package pass.
 func Apply(ctx context.Context, g *graph.Graph, samples Samples, c Config) (*graph.Graph, *Report, error) {
-	return nil, nil, errors.New("not yet")
+	c, err := c.check()
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := newRunner(samples, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	plain, err := canonical(g, r.shapes)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkFinite(plain); err != nil {
+		return nil, nil, err
+	}
+	types, err := typesOf(plain, r.shapes)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := newPlan(plain, types, c.Skip, c.QuantizeTail)
+	if p.nothing() {
+		return nil, nil, fmt.Errorf("%w: no convolution or matrix product with constant float32 weights", ErrNothing)
+	}
+	if err := p.observe(ctx, r); err != nil {
+		return nil, nil, err
+	}
+	p.choose(c.Method)
+	for _, l := range p.layers {
+		if l.float == "" {
+			l.roundWeights(p.of[l.node.In[0]].root().scale)
+		}
+	}
+	if !c.NoBiasCorrection {
+		if err := p.correct(ctx, r); err != nil {
+			return nil, nil, err
+		}
+	}
+	return p.insert(), &Report{Warnings: p.warn(r.count)}, nil
+}
+
+// nothing reports whether no layer is quantized.
+func (p *plan) nothing() bool {
+	for _, l := range p.layers {
+		if l.float == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// typesOf returns the types of all values at given input shapes.
+func typesOf(g *graph.Graph, shapes map[string][]int) (map[string]tensor.Type, error) {
+	b, err := pass.Bind(g, pass.Options{Shapes: shapes})
+	if err != nil {
+		return nil, err
+	}
+	types := map[string]tensor.Type{}
+	for _, v := range b.Inputs {
+		types[v.Name] = v.Type
+	}
+	for _, n := range b.Nodes {
+		for _, v := range n.Out {
+			if v != nil {
+				types[v.Name] = v.Type
+			}
+		}
+	}
+	return types, nil
 }

@@ -1,0 +1,206 @@
+package quant
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/edgecam/edgecam/internal/graph"
+	"github.com/edgecam/edgecam/internal/tensor"
+)
+
+// inserter writes a plan into a graph.
+type inserter struct {
+	p      *plan
+	new    *graph.Graph
+	values map[*graph.Value]*graph.Value // old to new
+	coded  map[*graph.Value]*graph.Value // old to its 8-bit form
+	params map[*activation][2]*graph.Value
+	names  map[string]bool
+	only   *layer // the one layer that is quantized, nil for all
+	weight bool   // of only: the weights
+	input  bool   // of only: the input
+}
+
+// insert returns the graph of a plan with QuantizeLinear and DequantizeLinear
+// nodes.
+func (p *plan) insert() *graph.Graph {
+	return (&inserter{p: p, weight: true, input: true}).build()
+}
+
+// alone returns the graph with one layer's weights or input quantized.
+func (p *plan) alone(l *layer, weights, input bool) *graph.Graph {
+	return (&inserter{p: p, only: l, weight: weights, input: input}).build()
+}
+
+func (t *inserter) build() *graph.Graph {
+	g := t.p.g
+	h := *g
+	t.new = &h
+	h.Nodes, h.Inits, h.Outputs = nil, nil, nil
+	t.values, t.coded, t.params = map[*graph.Value]*graph.Value{}, map[*graph.Value]*graph.Value{}, map[*activation][2]*graph.Value{}
+	t.names = map[string]bool{}
+	for _, v := range g.Inputs {
+		t.names[v.Name], t.values[v] = true, v
+	}
+	for _, v := range g.Inits {
+		t.names[v.Name], t.values[v] = true, v
+	}
+	for _, n := range g.Nodes {
+		t.names[n.Name] = true
+		for _, v := range n.Out {
+			if v != nil {
+				t.names[v.Name] = true
+			}
+		}
+	}
+	for _, v := range g.Inputs {
+		t.code(v)
+	}
+	for _, n := range g.Nodes {
+		t.node(n)
+	}
+	for _, v := range g.Outputs {
+		t.new.Outputs = append(t.new.Outputs, t.values[v])
+	}
+	h.Inits = slices.Clone(h.Inits)
+	seen := map[*graph.Value]bool{}
+	for _, n := range h.Nodes {
+		for _, v := range n.In {
+			if v != nil && v.Const != nil && !seen[v] {
+				seen[v] = true
+				h.Inits = append(h.Inits, v)
+			}
+		}
+	}
+	return t.new
+}
+
+func (t *inserter) fresh(base string) string {
+	name := base
+	for i := 1; t.names[name]; i++ {
+		name = fmt.Sprintf("%s.%d", base, i)
+	}
+	t.names[name] = true
+	return name
+}
+
+func (t *inserter) constant(base string, x *tensor.Tensor) *graph.Value {
+	return graph.NewConst(t.fresh(base), x)
+}
+
+// add appends a node with one output.
+func (t *inserter) add(typ, name, out string, attrs graph.Attrs, in ...*graph.Value) *graph.Value {
+	n := &graph.Node{Name: t.fresh(name), Type: typ, Attrs: attrs, In: in}
+	v := &graph.Value{Name: t.fresh(out), Node: n, Untyped: true}
+	n.Out = []*graph.Value{v}
+	t.new.Nodes = append(t.new.Nodes, n)
+	return v
+}
+
+// rounds reports whether a value is rounded to 8 bits in this graph.
+func (t *inserter) rounds(v *graph.Value) bool {
+	if t.only != nil {
+		return t.input && v == t.only.node.In[0] && t.p.of[v] != nil
+	}
+	return t.p.of[v] != nil
+}
+
+// code adds the 8-bit form of a value.
+func (t *inserter) code(v *graph.Value) {
+	if v == nil || !t.rounds(v) {
+		return
+	}
+	s := t.scale(t.p.of[v])
+	t.coded[v] = t.add("QuantizeLinear", v.Name+"/QuantizeLinear", v.Name+"/quantized", nil, t.values[v], s[0], s[1])
+}
+
+// scale returns the constants of an activation's scale and zero point.
+func (t *inserter) scale(a *activation) [2]*graph.Value {
+	a = a.root()
+	s, ok := t.params[a]
+	if !ok {
+		s[0] = t.constant(a.value.Name+"/scale", tensor.From(tensor.Float32, []float32{a.scale}))
+		s[1] = t.constant(a.value.Name+"/zero", tensor.From(tensor.Uint8, []uint8{uint8(a.zero)}))
+		t.params[a] = s
+	}
+	return s
+}
+
+// decoded returns the float form of a value for one user: each has its own
+// node, so that runtimes can join it with that user.
+func (t *inserter) decoded(v *graph.Value) *graph.Value {
+	q := t.coded[v]
+	if q == nil {
+		return t.values[v]
+	}
+	s := t.scale(t.p.of[v])
+	return t.add("DequantizeLinear", v.Name+"/DequantizeLinear", v.Name+"/dequantized", nil, q, s[0], s[1])
+}
+
+func (t *inserter) node(n *graph.Node) {
+	m := *n
+	m.In, m.Out = make([]*graph.Value, len(n.In)), make([]*graph.Value, len(n.Out))
+	for i, v := range n.In {
+		switch {
+		case v == nil:
+		case v.Const != nil:
+			m.In[i] = v
+		default:
+			m.In[i] = t.decoded(v)
+		}
+	}
+	if l := t.p.byNode[n]; l != nil && t.weight && l.float == "" && (t.only == nil || t.only == l) {
+		t.layer(l, &m)
+	} else if l != nil {
+		l.floats(&m)
+	}
+	for i, v := range n.Out {
+		if v != nil {
+			c := *v
+			c.Node = &m
+			m.Out[i] = &c
+			t.values[v] = &c
+		}
+	}
+	t.new.Nodes = append(t.new.Nodes, &m)
+	for _, v := range n.Out {
+		t.code(v)
+	}
+}
+
+// layer gives a product its rounded weights and bias.
+func (t *inserter) layer(l *layer, m *graph.Node) {
+	axis := graph.Attrs{{Name: "axis", Kind: graph.AttrInt, Int: int64(l.axis)}}
+	name := l.node.In[1].Name
+	m.In[1] = t.add("DequantizeLinear", name+"/DequantizeLinear", name+"/dequantized", axis,
+		t.constant(name+"/quantized", l.ints()),
+		t.constant(name+"/scale", tensor.From(tensor.Float32, l.scales, len(l.scales))),
+		t.constant(name+"/zero", tensor.New(tensor.Int8, len(l.scales))))
+	if l.node.Type == "MatMul" || len(m.In) < 3 && !slices.ContainsFunc(l.bias, func(b float64) bool { return b != 0 }) {
+		return
+	}
+	name = l.node.Out[0].Name + "/bias"
+	if len(m.In) > 2 && m.In[2] != nil {
+		name = m.In[2].Name
+	}
+	q, scale := l.intBias(t.p.of[l.node.In[0]].root().scale)
+	setInput(m, 2, t.add("DequantizeLinear", name+"/DequantizeLinear", name+"/dequantized",
+		graph.Attrs{{Name: "axis", Kind: graph.AttrInt, Int: 0}},
+		t.constant(name+"/quantized", q), t.constant(name+"/scale", scale), t.constant(name+"/zero", tensor.New(tensor.Int32, l.channels))))
+}
+
+// floats gives a product that stays float the weights and bias of the plan,
+// which may differ from the file's.
+func (l *layer) floats(m *graph.Node) {
+	if l.weights != l.node.In[1].Const {
+		m.In[1] = graph.NewConst(l.node.In[1].Name, l.weights)
+	}
+	if len(m.In) < 3 || m.In[2] == nil || !l.moved {
+		return
+	}
+	b := tensor.New(tensor.Float32, l.channels)
+	for i, v := range l.bias {
+		b.F32()[i] = float32(v)
+	}
+	m.In[2] = graph.NewConst(m.In[2].Name, b)
+}
