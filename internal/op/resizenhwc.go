@@ -88,10 +88,11 @@ func (r *ResizeNHWC) Prepare(env *Env) ([]Step, error) {
 	oh, ow := len(r.Y0), len(r.X0)
 	in, out := pitch(x), pitch(y)
 	if !r.Linear {
+		size := x.DType.Size()
 		run := func(_, tile int) {
 			b, i := tile/oh, tile%oh
 			for j := range ow {
-				copy(floats(y, ((b*oh+i)*ow+j)*out, c), floats(x, ((b*h+r.Y0[i])*w+r.X0[j])*in, c))
+				copy(y.Data[((b*oh+i)*ow+j)*out*size:][:c*size], x.Data[((b*h+r.Y0[i])*w+r.X0[j])*in*size:])
 			}
 		}
 		return []Step{{Kernel: "nearest", Tiles: x.Shape[0] * oh, Cost: x.Shape[0] * oh * ow * c / 4, Run: run}}, nil
@@ -270,7 +271,7 @@ func (r *Resize) NHWC(in []*graph.Value) (*ResizeNHWC, bool) {
 	}
 	z := &ResizeNHWC{Y0: t[2].I0, Y1: t[2].I1, TY: t[2].T, X0: t[3].I0, X1: t[3].I1, TX: t[3].T}
 	z.Linear = slices.ContainsFunc(slices.Concat(z.TY, z.TX), func(w float32) bool { return w != 0 })
-	return z, z.Linear || x.DType == tensor.Float32
+	return z, true
 }
 
 // same reports whether the axis stays as it is.

@@ -411,7 +411,14 @@ func (j *moveJob) tile(t int) {
 		m.dstOff += at * m.dst[j.axis]
 		m.srcOff += at * m.src[j.axis]
 	}
-	if j.set == nil || j.dst.DType.Size() != 4 || !m.paired(whole[float32](j.dst), whole[float32](j.src), j.set) {
+	done := false
+	switch {
+	case j.dst.DType.Size() == 1:
+		done = m.pairedBytes(j.dst.Data, j.src.Data)
+	case j.dst.DType.Size() == 4 && j.set != nil:
+		done = m.paired(whole[float32](j.dst), whole[float32](j.src), j.set)
+	}
+	if !done {
 		m.exec(j.dst, j.src)
 	}
 }
