@@ -53,7 +53,7 @@ func packEven(x uint64) uint64 {
 func zipBytes(dst, a, b []byte) {
 	i := 0
 	for ; i+4 <= len(a); i += 4 {
-		x, y := spread(binary.LittleEndian.Uint32(a[i:])), spread(binary.LittleEndian.Uint32(b[i:]))
+		x, y := spreadBytes(binary.LittleEndian.Uint32(a[i:])), spreadBytes(binary.LittleEndian.Uint32(b[i:]))
 		binary.LittleEndian.PutUint64(dst[2*i:], x|y<<8)
 	}
 	for ; i < len(a); i++ {
@@ -61,8 +61,8 @@ func zipBytes(dst, a, b []byte) {
 	}
 }
 
-// spread moves the bytes of a word to the even bytes of a longer one.
-func spread(w uint32) uint64 {
+// spreadBytes moves the bytes of a word to the even bytes of a longer one.
+func spreadBytes(w uint32) uint64 {
 	x := uint64(w)
 	x = (x | x<<16) & 0x0000ffff0000ffff
 	return (x | x<<8) & 0x00ff00ff00ff00ff
