@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"slices"
 	"time"
 
@@ -171,4 +172,14 @@ func (r *Reader) read(n *lane, res *Reading, f *camera.Frame, t vision.Transform
 		}
 	}
 	return err
+}
+
+// Draw draws a reading on its picture: boxes with their labels, or the colours
+// of the classes of a mask. Of a classifier and of raw outputs there is nothing
+// to draw.
+func (r *Reader) Draw(img *image.RGBA, x *Reading) {
+	if x.Mask != nil {
+		vision.DrawMask(img, x.Mask)
+	}
+	vision.Draw(img, x.Detections, r.labels)
 }

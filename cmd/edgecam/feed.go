@@ -82,8 +82,9 @@ func (f *feedFlags) presetError(err error, presets []string) error {
 type job struct {
 	*printer
 	in     *input
-	frames int // limit, 0 for none
-	failed int // frames that could not be decoded
+	frames int      // limit, 0 for none
+	failed int      // frames that could not be decoded
+	broken []string // their sources
 	read   time.Duration
 	unwait func()
 }
@@ -108,6 +109,10 @@ func (f *feedFlags) start(o output, name string) (*job, error) {
 // damaged reports a frame that could not be decoded.
 func (j *job) damaged(err error) {
 	j.failed++
+	var bad *camera.FrameError
+	if errors.As(err, &bad) {
+		j.broken = append(j.broken, bad.Source)
+	}
 	j.note("edgecam: %v", err)
 	j.step()
 }
