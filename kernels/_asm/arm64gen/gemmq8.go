@@ -185,23 +185,20 @@ func (f *file) clampS4(regs []int) {
 	}
 }
 
-// roundS4 rounds registers to int32 and adds V2.
+// roundS4 rounds registers to int32.
 func (f *file) roundS4(regs []int) {
 	for _, r := range regs {
 		f.op("VFCVTNS_S4(%d, %d)", r, r)
 	}
-	for _, r := range regs {
-		f.op("VADD V2.S4, V%d.S4, V%d.S4", r, r)
-	}
 }
 
 // requantize limits scaled sums and, unless Float asks for them, in which case
-// it goes to float, rounds them and adds Zero.
+// it goes to float, rounds them. V2 becomes Zero.
 func (f *file) requantize(args string, regs []int) {
 	f.clampS4(regs)
 	f.op("MOVWU %s_Float(R0), R16", args)
 	f.op("CBNZ R16, float")
-	f.field(args, "Zero", "V2.S4")
+	f.field(args, "Zero", "V2.B16")
 	f.roundS4(regs)
 }
 
@@ -212,12 +209,13 @@ func (f *file) field(args, name, lanes string) {
 }
 
 // narrowQ8 takes the lowest bytes of the lanes of two or four registers to the
-// first.
+// first and adds the bytes of V2.
 func (f *file) narrowQ8(r []int) {
 	for v := 0; v < len(r); v += 2 {
 		f.op("VUZP1 V%d.H8, V%d.H8, V%d.H8", r[v+1], r[v], r[v])
 	}
 	f.op("VUZP1 V%d.B16, V%d.B16, V%d.B16", r[len(r)-2], r[0], r[0])
+	f.op("VADD V2.B16, V%d.B16, V%d.B16", r[0], r[0])
 }
 
 // partBytes stores the first R17 bytes of a register, below 8, or below 16 where

@@ -53,7 +53,7 @@ func binaryU8(f *file, mul bool) {
 	f.op("MOVD p+24(FP), R0")
 	f.op("MOVD n+32(FP), R3")
 	limits(f, "BinaryU8")
-	f.field("BinaryU8", "Zero", "V2.S4")
+	f.field("BinaryU8", "Zero", "V2.B16")
 	f.field("BinaryU8", "A", "V3.S4")
 	f.field("BinaryU8", "B", "V4.S4")
 	f.field("BinaryU8", "ZeroA", "V5.B16")
@@ -116,9 +116,9 @@ and hi = 255-zero.
 `)
 	f.op("MOVD dst+0(FP), R5")
 	f.op("MOVD src+8(FP), R1")
-	for v, p := range []string{"lo+20", "hi+24", "zero+28", "scale+16"} {
+	for i, p := range []string{"lo+20", "hi+24", "zero+28", "scale+16"} {
 		f.op("MOVWU %s(FP), R16", p)
-		f.op("VDUP R16, V%d.S4", v)
+		f.op("VDUP R16, V%d.%s", i, []string{"S4", "S4", "B16", "S4"}[i])
 	}
 	f.op("MOVD n+32(FP), R3")
 	f.loop("loop")
@@ -292,7 +292,7 @@ func avgTapsU8(f *file, vecs int) {
 // avgResultU8 makes bytes of the sums, 16 in each of V16, V20, V24 and V28.
 func avgResultU8(f *file, vecs int) {
 	limits(f, "PoolQ8")
-	f.field("PoolQ8", "Zero", "V2.S4")
+	f.field("PoolQ8", "Zero", "V2.B16")
 	f.op("VLD1R (R6), [V3.S4]")
 	f.op("MOVW PoolQ8_ZeroA(R0), R16")
 	f.op("MUL R13, R16")

@@ -20,18 +20,23 @@ import (
 	"strings"
 )
 
-// core is a processor model of LLVM and the fused multiply-adds of one
-// float32 that it starts each cycle.
+// core is a processor model of LLVM and how many multiply-adds it starts each
+// cycle, by their unit; none where it lacks the instruction.
 type core struct {
 	name string
-	peak float64
+	peak map[string]float64
 }
 
 // LLVM models cortex-a72, a76 and a78 alike, as a Cortex-A57; neoverse-n1 is
 // the nearest model of a Cortex-A76.
-var cores = []core{{"cortex-a72", 4}, {"neoverse-n1", 8}}
+var cores = []core{
+	{"cortex-a72", map[string]float64{"MAC": 4, "MAC8": 8, "MAC16": 4}},
+	{"neoverse-n1", map[string]float64{"MAC": 8, "MAC8": 8, "MAC16": 4, "dot": 32}},
+}
 
-// kernel is a function and the work of one pass of its largest inner loop.
+// kernel is a function and the work of one pass of its largest inner loop, in
+// elements or in multiply-adds: MAC of one float32, MAC8 and MAC16 of 8-bit and
+// 16-bit numbers by products of vectors, dot of 8-bit numbers by dot products.
 type kernel struct {
 	function string
 	work     int
@@ -46,6 +51,12 @@ func kernels() []kernel {
 		}
 	}
 	ks = append(ks, kernel{"f32DwconvNEON", 4 * 16, "MAC"})
+	for _, name := range []string{"q8Gemm", "q8Igemm"} {
+		ks = append(ks,
+			kernel{name + "NEON2x8", 16 * 2 * 8, "MAC8"}, kernel{name + "AnyNEON2x8", 16 * 2 * 8, "MAC8"},
+			kernel{name + "Dot4x8", 16 * 4 * 8, "dot"}, kernel{name + "Dot4x16", 16 * 4 * 16, "dot"})
+	}
+	ks = append(ks, kernel{"q8DwconvNEON", 4 * 16, "MAC16"})
 	for _, e := range []struct {
 		names    string
 		elements int
@@ -57,7 +68,10 @@ func kernels() []kernel {
 			ks = append(ks, kernel{"f32" + name + "NEON", e.elements, "element"})
 		}
 	}
-	return ks
+	for _, name := range []string{"u8AddNEON", "u8MulNEON", "u8TableNEON", "f32ToU8NEON", "u8ToF32NEON"} {
+		ks = append(ks, kernel{name, 16, "element"})
+	}
+	return append(ks, kernel{"u8MaxPoolNEON", 64, "element"}, kernel{"u8AvgPoolNEON", 64, "element"})
 }
 
 func main() {
@@ -83,12 +97,17 @@ func main() {
 		loop := innerLoop(bin, k.function)
 		fmt.Printf("| `%s` | %d |", k.function, len(loop))
 		for _, c := range cores {
-			cycles := (simulate(loop, c.name, 300) - simulate(loop, c.name, 100)) / 200
-			rate, share := float64(k.work)/cycles, ""
-			if k.unit == "MAC" {
-				share = fmt.Sprintf("%.0f %%", 100*rate/c.peak)
+			peak, multiplies := c.peak[k.unit]
+			if !multiplies && k.unit == "dot" {
+				fmt.Print(" | | |")
+				continue
 			}
-			fmt.Printf(" %.1f | %.2f %s | %s |", cycles, rate, k.unit, share)
+			cycles := (simulate(loop, c.name, 300) - simulate(loop, c.name, 100)) / 200
+			rate, share, unit := float64(k.work)/cycles, "", k.unit
+			if multiplies {
+				share, unit = fmt.Sprintf("%.0f %%", 100*rate/peak), "MAC"
+			}
+			fmt.Printf(" %.1f | %.2f %s | %s |", cycles, rate, unit, share)
 		}
 		fmt.Println()
 	}
