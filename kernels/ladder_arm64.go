@@ -77,4 +77,5 @@ func dotprod(s *Set) {
 	s.Q8Gemm, s.Q8Igemm = arm64.Q8GemmDot, arm64.Q8IgemmDot
 	s.Q8GemmAny, s.Q8IgemmAny = arm64.Q8GemmDot, arm64.Q8IgemmDot
 	s.Q8 = ref.TileQ8{MR: arm64.Q8MRDot, NR: arm64.Q8NRDot, KR: arm64.Q8KRDot, Flip: 128}
+	s.Q8Dwconv, s.Q8DwconvGroup = arm64.Q8DwconvDot, arm64.Q8DwconvGroupDot
 }

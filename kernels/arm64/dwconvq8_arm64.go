@@ -8,9 +8,18 @@ import (
 	"github.com/edgecam/edgecam/kernels/ref"
 )
 
+// Q8DwconvGroupDot is how many taps of the weights of Q8DwconvDot lie together.
+const Q8DwconvGroupDot = 4
+
 // Q8Dwconv computes a run of output pixels of a depthwise convolution of 8-bit
 // numbers, for weights in groups of 1; see ref.DwconvQ8.
-func Q8Dwconv(a *ref.DwconvQ8) {
+func Q8Dwconv(a *ref.DwconvQ8) { dwconvQ8(a, false) }
+
+// Q8DwconvDot is Q8Dwconv with dot products, for weights in groups of
+// Q8DwconvGroupDot.
+func Q8DwconvDot(a *ref.DwconvQ8) { dwconvQ8(a, true) }
+
+func dwconvQ8(a *ref.DwconvQ8, dot bool) {
 	width, size := ref.DwconvWidth(a.C), 1
 	if a.Float != 0 {
 		size = 4
@@ -25,7 +34,11 @@ func Q8Dwconv(a *ref.DwconvQ8) {
 			t.Offsets = offsets(a.Offsets, p*a.Taps)
 			t.Pixels = min(pixels, a.Pixels-p)
 			t.C = min(channels, a.C-c)
-			q8DwconvNEON(&t, c, width)
+			if dot {
+				q8DwconvDot(&t, c, width)
+			} else {
+				q8DwconvNEON(&t, c, width)
+			}
 		}
 	}
 }

@@ -99,7 +99,8 @@
 #define VSADALP_S4(n, d) WORD $(0x4E606800|((n)<<5)|(d))
 // d += n * m, of the lower halves, signed 16 bits to 32
 #define VSMLAL_S4(m, n, d) WORD $(0x0E608000|((m)<<16)|((n)<<5)|(d))
-// each lane of d += the four products of a lane of n and m[i], signed bytes; needs dot products
+// each lane of d += the four products of a lane of n and that of m, or m[i], signed bytes; needs dot products
+#define VSDOT_S4(m, n, d) WORD $(0x4E809400|((m)<<16)|((n)<<5)|(d))
 #define VSDOT_S4_LANE(m, i, n, d) WORD $(0x4F80E000|(((i)&1)<<21)|(((i)>>1)<<11)|((m)<<16)|((n)<<5)|(d))
 // d = float32(n), signed
 #define VSCVTF_S4(n, d) WORD $(0x4E21D800|((n)<<5)|(d))

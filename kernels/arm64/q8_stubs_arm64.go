@@ -46,8 +46,16 @@ func q8IgemmDot4x8(a *ref.GemmQ8)
 //go:noescape
 func q8IgemmDot4x16(a *ref.GemmQ8)
 
-// q8DwconvNEON is ref.Q8Dwconv for Pixels > 0 and C > 0, where In, ZeroA and Out
-// are those of channel first, and the rows of W are width wide.
+// q8DwconvNEON is ref.Q8Dwconv for weights in groups of 1, for Pixels > 0 and
+// C > 0, where In, ZeroA and Out are those of channel first, and the rows of W are
+// width wide.
 //
 //go:noescape
 func q8DwconvNEON(a *ref.DwconvQ8, first, width int)
+
+// q8DwconvDot is ref.Q8Dwconv for weights in groups of 4, for Pixels > 0 and
+// C > 0, where In, ZeroA and Out are those of channel first, and the rows of W are
+// width wide.
+//
+//go:noescape
+func q8DwconvDot(a *ref.DwconvQ8, first, width int)

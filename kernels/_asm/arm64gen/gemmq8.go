@@ -39,7 +39,8 @@ func q8File(f *file) {
 			g.emit(f, name, igemm)
 		}
 	}
-	dwconvQ8(f)
+	dwconvQ8(f, false)
+	dwconvQ8(f, true)
 }
 
 func (g gemmQ8) emit(f *file, name string, igemm bool) {

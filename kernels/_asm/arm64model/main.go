@@ -56,7 +56,7 @@ func kernels() []kernel {
 			kernel{name + "NEON2x8", 16 * 2 * 8, "MAC8"}, kernel{name + "AnyNEON2x8", 16 * 2 * 8, "MAC8"},
 			kernel{name + "Dot4x8", 16 * 4 * 8, "dot"}, kernel{name + "Dot4x16", 16 * 4 * 16, "dot"})
 	}
-	ks = append(ks, kernel{"q8DwconvNEON", 4 * 16, "MAC16"})
+	ks = append(ks, kernel{"q8DwconvNEON", 4 * 16, "MAC16"}, kernel{"q8DwconvDot", 4 * 4 * 16, "dot"})
 	for _, e := range []struct {
 		names    string
 		elements int
