@@ -2,42 +2,12 @@ package pass
 
 import (
 	"fmt"
-	"runtime"
 	"slices"
 
 	"github.com/edgecam/edgecam/internal/graph"
 	"github.com/edgecam/edgecam/internal/op"
 	"github.com/edgecam/edgecam/internal/tensor"
 )
-
-// Compile makes the lowered form of a portable graph in one go: Bind, Widen,
-// Expand, Simplify, Lower. It never panics.
-func Compile(g *graph.Graph, o Options) (out *graph.Graph, err error) {
-	defer recovered(&err)
-	bound, err := Bind(g, o)
-	if err != nil {
-		return nil, err
-	}
-	real, err := Expand(Widen(bound))
-	if err != nil {
-		return nil, err
-	}
-	simple, err := Simplify(real)
-	if err != nil {
-		return nil, err
-	}
-	return Lower(simple)
-}
-
-// recovered turns a panic into an error: no panic of an operator or a rule may
-// leave the package.
-func recovered(err *error) {
-	if r := recover(); r != nil {
-		buf := make([]byte, 2048)
-		buf = buf[:runtime.Stack(buf, false)]
-		*err = fmt.Errorf("internal error while compiling: %v (please report it with the model)\n%s", r, buf)
-	}
-}
 
 // nhwc is the order of channels-last axes in terms of ONNX's.
 var nhwc = []int{0, 2, 3, 1}
