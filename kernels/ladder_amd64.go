@@ -31,6 +31,7 @@ func avx2(s *Set) {
 	s.F32MR, s.F32NR = amd64.F32MR, amd64.F32NR
 	s.Q8Gemm, s.Q8Igemm, s.Q8GemmAny, s.Q8IgemmAny = amd64.Q8Gemm, amd64.Q8Igemm, amd64.Q8Gemm, amd64.Q8Igemm
 	s.Q8 = amd64.Q8Tile
+	s.Q8Dwconv, s.Q8DwconvGroup, s.U8ToI16 = amd64.Q8Dwconv, amd64.Q8DwconvGroup, amd64.U8ToI16
 	s.F32WinogradIn = [NumWinograd]func(*ref.WinogradInF32){Winograd2: amd64.F32WinogradIn2, Winograd4: amd64.F32WinogradIn4}
 	s.F32WinogradOut = [NumWinograd]func(*ref.WinogradOutF32){Winograd2: amd64.F32WinogradOut2, Winograd4: amd64.F32WinogradOut4}
 	s.F32Dwconv = amd64.F32Dwconv

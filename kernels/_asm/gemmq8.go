@@ -219,8 +219,8 @@ func (g *gemmQ8) done() {
 // Rounding keeps the order of numbers, so the lower limit may come after it;
 // numbers too small for an int32 become the smallest, which saturates.
 type bytes struct {
-	zero  reg.VecVirtual // the zero point in every int16
-	least reg.VecVirtual // the least result in every byte
+	zero  Op // the zero point in every int16
+	least Op // the least result in every byte
 }
 
 // newBytes loads Zero and Min of the arguments.
@@ -236,16 +236,15 @@ func newBytes(a args) bytes {
 	return b
 }
 
-// pack rounds four vectors and returns their bytes in a. Each half of it has
-// four bytes of each vector.
-func (b bytes) pack(a, c, d, e reg.VecVirtual) reg.VecVirtual {
+// pack rounds four vectors and puts their bytes into a. Each half of it has four
+// bytes of each vector.
+func (b bytes) pack(a, c, d, e reg.VecVirtual) {
 	b.words(a, c)
 	if d != a {
 		b.words(d, e)
 	}
 	VPACKUSWB(d, a, a)
 	VPMAXUB(b.least, a, a)
-	return a
 }
 
 // words rounds two vectors and packs them into x.
@@ -276,9 +275,9 @@ func (b bytes) rows(rows [][]reg.VecVirtual) []reg.VecVirtual {
 			four[2], four[3] = four[0], four[1]
 		}
 		all = all[n:]
-		x := b.pack(four[0], four[1], four[2], four[3])
-		VPERMD(x, order, x)
-		packed = append(packed, x)
+		b.pack(four[0], four[1], four[2], four[3])
+		VPERMD(four[0], order, four[0])
+		packed = append(packed, four[0])
 	}
 	return packed
 }

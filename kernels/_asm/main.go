@@ -15,6 +15,7 @@ var files = map[string]func(){
 	"winograd":   winograds,
 	"gemm":       gemms,
 	"gemmq8":     gemmsQ8,
+	"windowq8":   windowsQ8,
 	"window":     windows,
 	"unary":      unaries,
 	"binary":     binaries,

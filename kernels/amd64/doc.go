@@ -19,6 +19,7 @@ package amd64
 //go:generate sh -c "cd ../_asm && go run . -kernels=u8 -isa=avx2 -pkg amd64 -out ../amd64/u8_elementwise_avx2_amd64.s -stubs ../amd64/u8_elementwise_avx2_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=u8pool -isa=avx2 -pkg amd64 -out ../amd64/u8_pool_avx2_amd64.s -stubs ../amd64/u8_pool_avx2_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=gemmq8 -isa=avx2 -pkg amd64 -out ../amd64/q8_gemm_avx2_amd64.s -stubs ../amd64/q8_gemm_avx2_amd64.go"
+//go:generate sh -c "cd ../_asm && go run . -kernels=windowq8 -isa=avx2 -pkg amd64 -out ../amd64/q8_window_avx2_amd64.s -stubs ../amd64/q8_window_avx2_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=gemm -isa=avx512 -pkg amd64 -out ../amd64/f32_gemm_avx512_amd64.s -stubs ../amd64/f32_gemm_avx512_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=window -isa=avx512 -pkg amd64 -out ../amd64/f32_window_avx512_amd64.s -stubs ../amd64/f32_window_avx512_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=winograd -isa=avx512 -pkg amd64 -out ../amd64/f32_winograd_avx512_amd64.s -stubs ../amd64/f32_winograd_avx512_amd64.go"

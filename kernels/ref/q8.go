@@ -223,9 +223,14 @@ func PackedDwconvQ8Len(taps, channels, group int) int {
 // int32 biases, into which the zero point of the input is folded, a row of
 // float32 scales, then the weights, as many taps together for each channel as
 // group says: weight (t, c) is element (t/group·width + c)·group + t%group, an
-// int16 for groups of 1 or 2, an int8 for groups of 4. Missing taps are zeros.
+// int16 for groups of 1, an int8 for groups of 4; groups of 2 have an order of
+// their own, see packDwconvPairs. Missing taps are zeros.
 // dst is zeroed and aligned for int32; a nil bias means zeros.
 func PackDwconvQ8(dst []byte, w func(tap, c int) int8, bias []int32, scale []float32, taps, channels, group int, zero int32) {
+	if group == 2 {
+		packDwconvPairs(dst, w, bias, scale, taps, channels, zero)
+		return
+	}
 	width := DwconvWidth(channels)
 	head := unsafe.Slice((*int32)(unsafe.Pointer(&dst[0])), 2*width)
 	wide := unsafe.Slice((*int16)(unsafe.Pointer(&dst[8*width])), (len(dst)-8*width)/2)
