@@ -42,9 +42,9 @@ func (p piece) store(m Mem) {
 
 // runs emits the loops of an elementwise function of n elements, at least the
 // last of counts, which are the elements that f computes at a time, most
-// first, and the return. f reads source i at at(i). The last elements are
-// computed first and stored last, so that nothing behind the runs is touched and
-// dst may be a source.
+// first, and the return. f reads source i at at(i). Where n is no multiple of the
+// last of counts, so many last elements are computed first and stored last, so
+// that nothing behind the runs is touched and dst may be a source.
 func runs(dst run, sources []run, counts []int, f func(count int, at func(i int) Mem) []piece) {
 	n, least := param("n"), counts[len(counts)-1]
 	out := param(dst.name)
@@ -53,10 +53,13 @@ func runs(dst run, sources []run, counts []int, f func(count int, at func(i int)
 		ptrs = append(ptrs, param(s.name))
 	}
 	end := GP64()
+	TESTQ(U32(least-1), n)
+	JZ(LabelRef("whole"))
 	LEAQ(Mem{Base: out, Index: n, Scale: uint8(dst.size), Disp: -least * dst.size}, end)
 	last := f(least, func(i int) Mem {
 		return Mem{Base: ptrs[i], Index: n, Scale: uint8(sources[i].size), Disp: -least * sources[i].size}
 	})
+	Label("whole")
 	for _, count := range counts {
 		name := fmt.Sprintf("elements%d", count)
 		Label(name)
@@ -71,7 +74,10 @@ func runs(dst run, sources []run, counts []int, f func(count int, at func(i int)
 		JMP(LabelRef(name))
 		Label(name + "End")
 	}
+	TESTQ(n, n)
+	JZ(LabelRef("done"))
 	store(last, end)
+	Label("done")
 	VZEROUPPER()
 	RET()
 }
@@ -242,62 +248,54 @@ func fromU8() {
 	})
 }
 
-// tableU8 looks up 16 bytes of the table after the other. VPSHUFB takes the low
-// four bits of an index, and gives 0 for a negative one. An index x from which
-// 16·k were taken away picks from row k where x is of that row, and from the rows of the
-// seven numbers before it, too. So row k holds the table's row exclusive-or what
-// the rows before it add to that.
+// tableU8 picks by the low four bits of an index from each of the 16 rows of 16
+// that the table is, then by each of the high bits between two of what is left.
 func tableU8() {
-	byteKernel("Table", "func(dst, src *uint8, n int, table *[256]uint8)", "is ref.U8Table for n elements, at least 32.")
-	rows, table := AllocLocal(256), param("table")
-	var first [8]reg.VecVirtual
-	var before reg.VecVirtual
-	for k := range 16 {
-		t, row := XMM(), XMM()
-		VMOVDQU(Mem{Base: table, Disp: 16 * k}, t)
-		switch {
-		case k == 0:
-			VMOVDQA(t, row)
-		case k < 8:
-			VPXOR(before, t, row)
-		default:
-			VPXOR(before, t, row)
-			VPXOR(first[k-8], row, row)
+	byteKernel("Table", "func(dst, src *uint8, n int, table *[256]uint8)", "is ref.U8Table for n elements, at least 16.")
+	table := param("table")
+	low := filled(0x0f0f0f0f)
+	runs(run{"dst", 1}, []run{{"src", 1}}, []int{32, 16}, func(count int, at func(i int) Mem) []piece {
+		l := lookup{wide: count == 32, table: table, index: YMM(), bit: [4]reg.VecVirtual(ymms(4))}
+		x := l.of(l.bit[3])
+		VMOVDQU(at(0), x)
+		VPAND(l.of(low), x, l.of(l.index))
+		for i := range 3 {
+			VPSLLW(U8(3-i), x, l.of(l.bit[i]))
 		}
-		if k < 8 {
-			first[k] = row
-		}
-		VMOVDQU(row, rows.Offset(16*k))
-		before = t
-	}
-	sixteen := filled(0x10101010)
-	runs(run{"dst", 1}, []run{{"src", 1}}, []int{64, 32}, func(count int, at func(i int) Mem) []piece {
-		x, y := ymms(count/32), ymms(count/32)
-		for k := range 16 {
-			row := YMM()
-			VBROADCASTI128(rows.Offset(16*k), row)
-			for v := range x {
-				switch {
-				case k == 0:
-					VMOVDQU(at(0).Offset(32*v), x[v])
-					VPSHUFB(x[v], row, y[v])
-					continue
-				case k <= 8:
-					VPSUBB(sixteen, x[v], x[v])
-				default: // no number of the lower half may come round
-					VPSUBSB(sixteen, x[v], x[v])
-				}
-				z := YMM()
-				VPSHUFB(x[v], row, z)
-				VPXOR(z, y[v], y[v])
-			}
-		}
-		var out []piece
-		for _, r := range y {
-			out = append(out, piece{r, 32})
-		}
-		return out
+		return []piece{{l.pick(0, 3), count}}
 	})
+}
+
+// lookup is a vector of indices: the low four bits, and vectors with bits 4 to
+// 7 as the signs of bytes.
+type lookup struct {
+	wide  bool
+	table reg.GPVirtual
+	index reg.VecVirtual
+	bit   [4]reg.VecVirtual
+}
+
+// of returns as much of a register as the vector takes.
+func (l *lookup) of(x reg.VecVirtual) Op {
+	if l.wide {
+		return x
+	}
+	return x.AsX()
+}
+
+// pick returns what the rows of the table from one on hold that differ in bits
+// up to the given one.
+func (l *lookup) pick(row, bit int) reg.VecVirtual {
+	if bit < 0 {
+		y := YMM()
+		VBROADCASTI128(Mem{Base: l.table, Disp: 16 * row}, y)
+		VPSHUFB(l.of(l.index), l.of(y), l.of(y))
+		return y
+	}
+	y := l.pick(row, bit-1)
+	z := l.pick(row+1<<bit, bit-1)
+	VPBLENDVB(l.of(l.bit[bit]), l.of(z), l.of(y), l.of(y))
+	return y
 }
 
 // poolsU8 generates the poolings of uint8.

@@ -10,9 +10,8 @@ type (
 	binaryU8 = ref.BinaryU8
 )
 
-// tableLen is from how many elements on the kernel, which prepares the table
-// first, is faster than one lookup after the other.
-const tableLen = 64
+// tableLen is how many elements u8TableAVX2 takes at least.
+const tableLen = 16
 
 // U8Add adds two slices; see ref.U8Add. It panics where dst or b is shorter
 // than a.

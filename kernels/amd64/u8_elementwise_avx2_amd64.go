@@ -14,7 +14,7 @@ func u8AddAVX2(dst *uint8, a *uint8, b *uint8, n int, p *binaryU8)
 //go:noescape
 func u8MulAVX2(dst *uint8, a *uint8, b *uint8, n int, p *binaryU8)
 
-// u8TableAVX2 is ref.U8Table for n elements, at least 32.
+// u8TableAVX2 is ref.U8Table for n elements, at least 16.
 //
 //go:noescape
 func u8TableAVX2(dst *uint8, src *uint8, n int, table *[256]uint8)

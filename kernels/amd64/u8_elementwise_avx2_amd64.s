@@ -11,85 +11,88 @@ TEXT ·u8AddAVX2(SB), NOSPLIT, $0-40
 	VPBROADCASTD 24(AX), Y0
 	VPBROADCASTD 16(AX), Y1
 	VPACKSSDW    Y1, Y1, Y1
-	VMOVDQU      laneOrder<>+0(SB), Y2
-	VPBROADCASTD 20(AX), Y3
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y3, Y3, Y4
+	VMOVDQU      laneOrder<>+0(SB), Y3
+	VPBROADCASTD 20(AX), Y4
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y4, Y4, Y5
+	VPADDSW      Y1, Y5, Y5
+	VPACKSSDW    Y4, Y4, Y4
 	VPADDSW      Y1, Y4, Y4
-	VPACKSSDW    Y3, Y3, Y3
-	VPADDSW      Y1, Y3, Y3
-	VPACKUSWB    Y3, Y4, Y4
-	VPERMD       Y4, Y2, Y4
-	VPBROADCASTD 8(AX), Y3
-	VPBROADCASTD (AX), Y5
-	VPBROADCASTD 12(AX), Y6
-	VPBROADCASTD 4(AX), Y7
+	VPACKUSWB    Y4, Y5, Y5
+	VPERMD       Y5, Y3, Y5
+	VPBROADCASTD 8(AX), Y4
+	VPBROADCASTD (AX), Y6
+	VPBROADCASTD 12(AX), Y7
+	VPBROADCASTD 4(AX), Y8
 	MOVQ         n+24(FP), AX
-	MOVQ         dst+0(FP), CX
-	MOVQ         a+8(FP), DX
-	MOVQ         b+16(FP), BX
-	LEAQ         -8(CX)(AX*1), SI
-	VPMOVZXBD    -8(DX)(AX*1), Y8
-	VPSUBD       Y3, Y8, Y8
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y5, Y8, Y8
-	VPMOVZXBD    -8(BX)(AX*1), Y9
-	VPSUBD       Y6, Y9, Y9
+	MOVQ         dst+0(FP), DX
+	MOVQ         a+8(FP), BX
+	MOVQ         b+16(FP), SI
+	TESTQ        $0x00000007, AX
+	JZ           whole
+	LEAQ         -8(DX)(AX*1), CX
+	VPMOVZXBD    -8(BX)(AX*1), Y2
+	VPSUBD       Y4, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y6, Y2, Y2
+	VPMOVZXBD    -8(SI)(AX*1), Y9
+	VPSUBD       Y7, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       Y7, Y9, Y9
-	VADDPS       Y9, Y8, Y8
-	VMINPS       Y8, Y0, Y8
-	VCVTPS2DQ    Y8, Y8
-	VPACKSSDW    Y8, Y8, Y8
-	VPADDSW      Y1, Y8, Y8
-	VPACKUSWB    Y8, Y8, Y8
-	VPERMD       Y8, Y2, Y8
-	VPMAXUB      Y4, Y8, Y8
+	VMULPS       Y8, Y9, Y9
+	VADDPS       Y9, Y2, Y2
+	VMINPS       Y2, Y0, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPACKSSDW    Y2, Y2, Y2
+	VPADDSW      Y1, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPERMD       Y2, Y3, Y2
+	VPMAXUB      Y5, Y2, Y2
 
+whole:
 elements32:
 	CMPQ      AX, $0x20
 	JLT       elements32End
-	VPMOVZXBD (DX), Y9
-	VPSUBD    Y3, Y9, Y9
+	VPMOVZXBD (BX), Y9
+	VPSUBD    Y4, Y9, Y9
 	VCVTDQ2PS Y9, Y9
-	VMULPS    Y5, Y9, Y9
-	VPMOVZXBD (BX), Y10
-	VPSUBD    Y6, Y10, Y10
+	VMULPS    Y6, Y9, Y9
+	VPMOVZXBD (SI), Y10
+	VPSUBD    Y7, Y10, Y10
 	VCVTDQ2PS Y10, Y10
-	VMULPS    Y7, Y10, Y10
+	VMULPS    Y8, Y10, Y10
 	VADDPS    Y10, Y9, Y9
 	VMINPS    Y9, Y0, Y9
 	VCVTPS2DQ Y9, Y9
-	VPMOVZXBD 8(DX), Y10
-	VPSUBD    Y3, Y10, Y10
+	VPMOVZXBD 8(BX), Y10
+	VPSUBD    Y4, Y10, Y10
 	VCVTDQ2PS Y10, Y10
-	VMULPS    Y5, Y10, Y10
-	VPMOVZXBD 8(BX), Y11
-	VPSUBD    Y6, Y11, Y11
+	VMULPS    Y6, Y10, Y10
+	VPMOVZXBD 8(SI), Y11
+	VPSUBD    Y7, Y11, Y11
 	VCVTDQ2PS Y11, Y11
-	VMULPS    Y7, Y11, Y11
+	VMULPS    Y8, Y11, Y11
 	VADDPS    Y11, Y10, Y10
 	VMINPS    Y10, Y0, Y10
 	VCVTPS2DQ Y10, Y10
-	VPMOVZXBD 16(DX), Y11
-	VPSUBD    Y3, Y11, Y11
+	VPMOVZXBD 16(BX), Y11
+	VPSUBD    Y4, Y11, Y11
 	VCVTDQ2PS Y11, Y11
-	VMULPS    Y5, Y11, Y11
-	VPMOVZXBD 16(BX), Y12
-	VPSUBD    Y6, Y12, Y12
+	VMULPS    Y6, Y11, Y11
+	VPMOVZXBD 16(SI), Y12
+	VPSUBD    Y7, Y12, Y12
 	VCVTDQ2PS Y12, Y12
-	VMULPS    Y7, Y12, Y12
+	VMULPS    Y8, Y12, Y12
 	VADDPS    Y12, Y11, Y11
 	VMINPS    Y11, Y0, Y11
 	VCVTPS2DQ Y11, Y11
-	VPMOVZXBD 24(DX), Y12
-	VPSUBD    Y3, Y12, Y12
+	VPMOVZXBD 24(BX), Y12
+	VPSUBD    Y4, Y12, Y12
 	VCVTDQ2PS Y12, Y12
-	VMULPS    Y5, Y12, Y12
-	VPMOVZXBD 24(BX), Y13
-	VPSUBD    Y6, Y13, Y13
+	VMULPS    Y6, Y12, Y12
+	VPMOVZXBD 24(SI), Y13
+	VPSUBD    Y7, Y13, Y13
 	VCVTDQ2PS Y13, Y13
-	VMULPS    Y7, Y13, Y13
+	VMULPS    Y8, Y13, Y13
 	VADDPS    Y13, Y12, Y12
 	VMINPS    Y12, Y0, Y12
 	VCVTPS2DQ Y12, Y12
@@ -98,12 +101,12 @@ elements32:
 	VPACKSSDW Y12, Y11, Y10
 	VPADDSW   Y1, Y10, Y10
 	VPACKUSWB Y10, Y9, Y9
-	VPERMD    Y9, Y2, Y9
-	VPMAXUB   Y4, Y9, Y9
-	VMOVDQU   Y9, (CX)
-	ADDQ      $+32, DX
+	VPERMD    Y9, Y3, Y9
+	VPMAXUB   Y5, Y9, Y9
+	VMOVDQU   Y9, (DX)
 	ADDQ      $+32, BX
-	ADDQ      $+32, CX
+	ADDQ      $+32, SI
+	ADDQ      $+32, DX
 	SUBQ      $+32, AX
 	JMP       elements32
 
@@ -111,31 +114,35 @@ elements32End:
 elements8:
 	CMPQ      AX, $0x08
 	JLT       elements8End
-	VPMOVZXBD (DX), Y9
-	VPSUBD    Y3, Y9, Y9
+	VPMOVZXBD (BX), Y9
+	VPSUBD    Y4, Y9, Y9
 	VCVTDQ2PS Y9, Y9
-	VMULPS    Y5, Y9, Y9
-	VPMOVZXBD (BX), Y10
-	VPSUBD    Y6, Y10, Y10
+	VMULPS    Y6, Y9, Y9
+	VPMOVZXBD (SI), Y10
+	VPSUBD    Y7, Y10, Y10
 	VCVTDQ2PS Y10, Y10
-	VMULPS    Y7, Y10, Y10
+	VMULPS    Y8, Y10, Y10
 	VADDPS    Y10, Y9, Y9
 	VMINPS    Y9, Y0, Y9
 	VCVTPS2DQ Y9, Y9
 	VPACKSSDW Y9, Y9, Y9
 	VPADDSW   Y1, Y9, Y9
 	VPACKUSWB Y9, Y9, Y9
-	VPERMD    Y9, Y2, Y9
-	VPMAXUB   Y4, Y9, Y9
-	VMOVQ     X9, (CX)
-	ADDQ      $+8, DX
+	VPERMD    Y9, Y3, Y9
+	VPMAXUB   Y5, Y9, Y9
+	VMOVQ     X9, (DX)
 	ADDQ      $+8, BX
-	ADDQ      $+8, CX
+	ADDQ      $+8, SI
+	ADDQ      $+8, DX
 	SUBQ      $+8, AX
 	JMP       elements8
 
 elements8End:
-	VMOVQ X8, (SI)
+	TESTQ AX, AX
+	JZ    done
+	VMOVQ X2, (CX)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -180,75 +187,78 @@ TEXT ·u8MulAVX2(SB), NOSPLIT, $0-40
 	VPBROADCASTD 24(AX), Y0
 	VPBROADCASTD 16(AX), Y1
 	VPACKSSDW    Y1, Y1, Y1
-	VMOVDQU      laneOrder<>+0(SB), Y2
-	VPBROADCASTD 20(AX), Y3
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y3, Y3, Y4
+	VMOVDQU      laneOrder<>+0(SB), Y3
+	VPBROADCASTD 20(AX), Y4
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y4, Y4, Y5
+	VPADDSW      Y1, Y5, Y5
+	VPACKSSDW    Y4, Y4, Y4
 	VPADDSW      Y1, Y4, Y4
-	VPACKSSDW    Y3, Y3, Y3
-	VPADDSW      Y1, Y3, Y3
-	VPACKUSWB    Y3, Y4, Y4
-	VPERMD       Y4, Y2, Y4
-	VPBROADCASTD 8(AX), Y3
-	VPBROADCASTD 12(AX), Y5
-	VPBROADCASTD (AX), Y6
+	VPACKUSWB    Y4, Y5, Y5
+	VPERMD       Y5, Y3, Y5
+	VPBROADCASTD 8(AX), Y4
+	VPBROADCASTD 12(AX), Y6
+	VPBROADCASTD (AX), Y7
 	MOVQ         n+24(FP), AX
-	MOVQ         dst+0(FP), CX
-	MOVQ         a+8(FP), DX
-	MOVQ         b+16(FP), BX
-	LEAQ         -8(CX)(AX*1), SI
-	VPMOVZXBD    -8(DX)(AX*1), Y7
-	VPSUBW       Y3, Y7, Y7
-	VPMOVZXBD    -8(BX)(AX*1), Y8
-	VPSUBW       Y5, Y8, Y8
-	VPMADDWD     Y8, Y7, Y7
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VMINPS       Y7, Y0, Y7
-	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y7, Y7, Y7
-	VPADDSW      Y1, Y7, Y7
-	VPACKUSWB    Y7, Y7, Y7
-	VPERMD       Y7, Y2, Y7
-	VPMAXUB      Y4, Y7, Y7
+	MOVQ         dst+0(FP), DX
+	MOVQ         a+8(FP), BX
+	MOVQ         b+16(FP), SI
+	TESTQ        $0x00000007, AX
+	JZ           whole
+	LEAQ         -8(DX)(AX*1), CX
+	VPMOVZXBD    -8(BX)(AX*1), Y2
+	VPSUBW       Y4, Y2, Y2
+	VPMOVZXBD    -8(SI)(AX*1), Y8
+	VPSUBW       Y6, Y8, Y8
+	VPMADDWD     Y8, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VMINPS       Y2, Y0, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPACKSSDW    Y2, Y2, Y2
+	VPADDSW      Y1, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPERMD       Y2, Y3, Y2
+	VPMAXUB      Y5, Y2, Y2
 
+whole:
 elements32:
 	CMPQ      AX, $0x20
 	JLT       elements32End
-	VPMOVZXBD (DX), Y8
-	VPSUBW    Y3, Y8, Y8
-	VPMOVZXBD (BX), Y9
-	VPSUBW    Y5, Y9, Y9
+	VPMOVZXBD (BX), Y8
+	VPSUBW    Y4, Y8, Y8
+	VPMOVZXBD (SI), Y9
+	VPSUBW    Y6, Y9, Y9
 	VPMADDWD  Y9, Y8, Y8
 	VCVTDQ2PS Y8, Y8
-	VMULPS    Y6, Y8, Y8
+	VMULPS    Y7, Y8, Y8
 	VMINPS    Y8, Y0, Y8
 	VCVTPS2DQ Y8, Y8
-	VPMOVZXBD 8(DX), Y9
-	VPSUBW    Y3, Y9, Y9
-	VPMOVZXBD 8(BX), Y10
-	VPSUBW    Y5, Y10, Y10
+	VPMOVZXBD 8(BX), Y9
+	VPSUBW    Y4, Y9, Y9
+	VPMOVZXBD 8(SI), Y10
+	VPSUBW    Y6, Y10, Y10
 	VPMADDWD  Y10, Y9, Y9
 	VCVTDQ2PS Y9, Y9
-	VMULPS    Y6, Y9, Y9
+	VMULPS    Y7, Y9, Y9
 	VMINPS    Y9, Y0, Y9
 	VCVTPS2DQ Y9, Y9
-	VPMOVZXBD 16(DX), Y10
-	VPSUBW    Y3, Y10, Y10
-	VPMOVZXBD 16(BX), Y11
-	VPSUBW    Y5, Y11, Y11
+	VPMOVZXBD 16(BX), Y10
+	VPSUBW    Y4, Y10, Y10
+	VPMOVZXBD 16(SI), Y11
+	VPSUBW    Y6, Y11, Y11
 	VPMADDWD  Y11, Y10, Y10
 	VCVTDQ2PS Y10, Y10
-	VMULPS    Y6, Y10, Y10
+	VMULPS    Y7, Y10, Y10
 	VMINPS    Y10, Y0, Y10
 	VCVTPS2DQ Y10, Y10
-	VPMOVZXBD 24(DX), Y11
-	VPSUBW    Y3, Y11, Y11
-	VPMOVZXBD 24(BX), Y12
-	VPSUBW    Y5, Y12, Y12
+	VPMOVZXBD 24(BX), Y11
+	VPSUBW    Y4, Y11, Y11
+	VPMOVZXBD 24(SI), Y12
+	VPSUBW    Y6, Y12, Y12
 	VPMADDWD  Y12, Y11, Y11
 	VCVTDQ2PS Y11, Y11
-	VMULPS    Y6, Y11, Y11
+	VMULPS    Y7, Y11, Y11
 	VMINPS    Y11, Y0, Y11
 	VCVTPS2DQ Y11, Y11
 	VPACKSSDW Y9, Y8, Y8
@@ -256,12 +266,12 @@ elements32:
 	VPACKSSDW Y11, Y10, Y9
 	VPADDSW   Y1, Y9, Y9
 	VPACKUSWB Y9, Y8, Y8
-	VPERMD    Y8, Y2, Y8
-	VPMAXUB   Y4, Y8, Y8
-	VMOVDQU   Y8, (CX)
-	ADDQ      $+32, DX
+	VPERMD    Y8, Y3, Y8
+	VPMAXUB   Y5, Y8, Y8
+	VMOVDQU   Y8, (DX)
 	ADDQ      $+32, BX
-	ADDQ      $+32, CX
+	ADDQ      $+32, SI
+	ADDQ      $+32, DX
 	SUBQ      $+32, AX
 	JMP       elements32
 
@@ -269,368 +279,242 @@ elements32End:
 elements8:
 	CMPQ      AX, $0x08
 	JLT       elements8End
-	VPMOVZXBD (DX), Y8
-	VPSUBW    Y3, Y8, Y8
-	VPMOVZXBD (BX), Y9
-	VPSUBW    Y5, Y9, Y9
+	VPMOVZXBD (BX), Y8
+	VPSUBW    Y4, Y8, Y8
+	VPMOVZXBD (SI), Y9
+	VPSUBW    Y6, Y9, Y9
 	VPMADDWD  Y9, Y8, Y8
 	VCVTDQ2PS Y8, Y8
-	VMULPS    Y6, Y8, Y8
+	VMULPS    Y7, Y8, Y8
 	VMINPS    Y8, Y0, Y8
 	VCVTPS2DQ Y8, Y8
 	VPACKSSDW Y8, Y8, Y8
 	VPADDSW   Y1, Y8, Y8
 	VPACKUSWB Y8, Y8, Y8
-	VPERMD    Y8, Y2, Y8
-	VPMAXUB   Y4, Y8, Y8
-	VMOVQ     X8, (CX)
-	ADDQ      $+8, DX
+	VPERMD    Y8, Y3, Y8
+	VPMAXUB   Y5, Y8, Y8
+	VMOVQ     X8, (DX)
 	ADDQ      $+8, BX
-	ADDQ      $+8, CX
+	ADDQ      $+8, SI
+	ADDQ      $+8, DX
 	SUBQ      $+8, AX
 	JMP       elements8
 
 elements8End:
-	VMOVQ X7, (SI)
+	TESTQ AX, AX
+	JZ    done
+	VMOVQ X2, (CX)
+
+done:
 	VZEROUPPER
 	RET
 
 // func u8TableAVX2(dst *uint8, src *uint8, n int, table *[256]uint8)
 // Requires: AVX, AVX2
-TEXT ·u8TableAVX2(SB), NOSPLIT, $256-32
+TEXT ·u8TableAVX2(SB), NOSPLIT, $0-32
 	MOVQ           table+24(FP), AX
-	VMOVDQU        (AX), X0
-	VMOVDQA        X0, X1
-	VMOVDQU        X1, (SP)
-	VMOVDQU        16(AX), X2
-	VPXOR          X0, X2, X0
-	VMOVDQU        X0, 16(SP)
-	VMOVDQU        32(AX), X3
-	VPXOR          X2, X3, X2
-	VMOVDQU        X2, 32(SP)
-	VMOVDQU        48(AX), X4
-	VPXOR          X3, X4, X3
-	VMOVDQU        X3, 48(SP)
-	VMOVDQU        64(AX), X5
-	VPXOR          X4, X5, X4
-	VMOVDQU        X4, 64(SP)
-	VMOVDQU        80(AX), X6
-	VPXOR          X5, X6, X5
-	VMOVDQU        X5, 80(SP)
-	VMOVDQU        96(AX), X7
-	VPXOR          X6, X7, X6
-	VMOVDQU        X6, 96(SP)
-	VMOVDQU        112(AX), X8
-	VPXOR          X7, X8, X7
-	VMOVDQU        X7, 112(SP)
-	VMOVDQU        128(AX), X9
-	VPXOR          X8, X9, X8
-	VPXOR          X1, X8, X8
-	VMOVDQU        X8, 128(SP)
-	VMOVDQU        144(AX), X1
-	VPXOR          X9, X1, X8
-	VPXOR          X0, X8, X8
-	VMOVDQU        X8, 144(SP)
-	VMOVDQU        160(AX), X0
-	VPXOR          X1, X0, X1
-	VPXOR          X2, X1, X1
-	VMOVDQU        X1, 160(SP)
-	VMOVDQU        176(AX), X1
-	VPXOR          X0, X1, X0
-	VPXOR          X3, X0, X0
-	VMOVDQU        X0, 176(SP)
-	VMOVDQU        192(AX), X0
-	VPXOR          X1, X0, X1
-	VPXOR          X4, X1, X1
-	VMOVDQU        X1, 192(SP)
-	VMOVDQU        208(AX), X1
-	VPXOR          X0, X1, X0
-	VPXOR          X5, X0, X0
-	VMOVDQU        X0, 208(SP)
-	VMOVDQU        224(AX), X0
-	VPXOR          X1, X0, X1
-	VPXOR          X6, X1, X1
-	VMOVDQU        X1, 224(SP)
-	VMOVDQU        240(AX), X1
-	VPXOR          X0, X1, X0
-	VPXOR          X7, X0, X0
-	VMOVDQU        X0, 240(SP)
-	VMOVDQU        splat10101010<>+0(SB), Y0
-	MOVQ           n+16(FP), AX
-	MOVQ           dst+0(FP), CX
-	MOVQ           src+8(FP), DX
-	LEAQ           -32(CX)(AX*1), BX
-	VBROADCASTI128 (SP), Y2
-	VMOVDQU        -32(DX)(AX*1), Y1
-	VPSHUFB        Y1, Y2, Y2
-	VBROADCASTI128 16(SP), Y3
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y3, Y3
-	VPXOR          Y3, Y2, Y2
-	VBROADCASTI128 32(SP), Y3
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y3, Y3
-	VPXOR          Y3, Y2, Y2
-	VBROADCASTI128 48(SP), Y3
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y3, Y3
-	VPXOR          Y3, Y2, Y2
-	VBROADCASTI128 64(SP), Y3
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y3, Y3
-	VPXOR          Y3, Y2, Y2
-	VBROADCASTI128 80(SP), Y3
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y3, Y3
-	VPXOR          Y3, Y2, Y2
-	VBROADCASTI128 96(SP), Y3
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y3, Y3
-	VPXOR          Y3, Y2, Y2
-	VBROADCASTI128 112(SP), Y3
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y3, Y3
-	VPXOR          Y3, Y2, Y2
-	VBROADCASTI128 128(SP), Y3
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y3, Y3
-	VPXOR          Y3, Y2, Y2
-	VBROADCASTI128 144(SP), Y3
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y3, Y3
-	VPXOR          Y3, Y2, Y2
-	VBROADCASTI128 160(SP), Y3
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y3, Y3
-	VPXOR          Y3, Y2, Y2
-	VBROADCASTI128 176(SP), Y3
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y3, Y3
-	VPXOR          Y3, Y2, Y2
-	VBROADCASTI128 192(SP), Y3
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y3, Y3
-	VPXOR          Y3, Y2, Y2
-	VBROADCASTI128 208(SP), Y3
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y3, Y3
-	VPXOR          Y3, Y2, Y2
-	VBROADCASTI128 224(SP), Y3
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y3, Y3
-	VPXOR          Y3, Y2, Y2
-	VBROADCASTI128 240(SP), Y3
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y3, Y1
-	VPXOR          Y1, Y2, Y2
+	VMOVDQU        splat0f0f0f0f<>+0(SB), Y0
+	MOVQ           n+16(FP), CX
+	MOVQ           dst+0(FP), DX
+	MOVQ           src+8(FP), BX
+	TESTQ          $0x0000000f, CX
+	JZ             whole
+	LEAQ           -16(DX)(CX*1), SI
+	VMOVDQU        -16(BX)(CX*1), X5
+	VPAND          X0, X5, X1
+	VPSLLW         $0x03, X5, X2
+	VPSLLW         $0x02, X5, X3
+	VPSLLW         $0x01, X5, X4
+	VBROADCASTI128 (AX), Y6
+	VPSHUFB        X1, X6, X6
+	VBROADCASTI128 16(AX), Y7
+	VPSHUFB        X1, X7, X7
+	VPBLENDVB      X2, X7, X6, X6
+	VBROADCASTI128 32(AX), Y7
+	VPSHUFB        X1, X7, X7
+	VBROADCASTI128 48(AX), Y8
+	VPSHUFB        X1, X8, X8
+	VPBLENDVB      X2, X8, X7, X7
+	VPBLENDVB      X3, X7, X6, X6
+	VBROADCASTI128 64(AX), Y7
+	VPSHUFB        X1, X7, X7
+	VBROADCASTI128 80(AX), Y8
+	VPSHUFB        X1, X8, X8
+	VPBLENDVB      X2, X8, X7, X7
+	VBROADCASTI128 96(AX), Y8
+	VPSHUFB        X1, X8, X8
+	VBROADCASTI128 112(AX), Y9
+	VPSHUFB        X1, X9, X9
+	VPBLENDVB      X2, X9, X8, X8
+	VPBLENDVB      X3, X8, X7, X7
+	VPBLENDVB      X4, X7, X6, X6
+	VBROADCASTI128 128(AX), Y7
+	VPSHUFB        X1, X7, X7
+	VBROADCASTI128 144(AX), Y8
+	VPSHUFB        X1, X8, X8
+	VPBLENDVB      X2, X8, X7, X7
+	VBROADCASTI128 160(AX), Y8
+	VPSHUFB        X1, X8, X8
+	VBROADCASTI128 176(AX), Y9
+	VPSHUFB        X1, X9, X9
+	VPBLENDVB      X2, X9, X8, X8
+	VPBLENDVB      X3, X8, X7, X7
+	VBROADCASTI128 192(AX), Y8
+	VPSHUFB        X1, X8, X8
+	VBROADCASTI128 208(AX), Y9
+	VPSHUFB        X1, X9, X9
+	VPBLENDVB      X2, X9, X8, X8
+	VBROADCASTI128 224(AX), Y9
+	VPSHUFB        X1, X9, X9
+	VBROADCASTI128 240(AX), Y10
+	VPSHUFB        X1, X10, X10
+	VPBLENDVB      X2, X10, X9, X9
+	VPBLENDVB      X3, X9, X8, X8
+	VPBLENDVB      X4, X8, X7, X7
+	VPBLENDVB      X5, X7, X6, X6
 
-elements64:
-	CMPQ           AX, $0x40
-	JLT            elements64End
-	VBROADCASTI128 (SP), Y5
-	VMOVDQU        (DX), Y1
-	VPSHUFB        Y1, Y5, Y4
-	VMOVDQU        32(DX), Y3
-	VPSHUFB        Y3, Y5, Y5
-	VBROADCASTI128 16(SP), Y6
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y6, Y7
-	VPXOR          Y7, Y4, Y4
-	VPSUBB         Y0, Y3, Y3
-	VPSHUFB        Y3, Y6, Y6
-	VPXOR          Y6, Y5, Y5
-	VBROADCASTI128 32(SP), Y6
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y6, Y7
-	VPXOR          Y7, Y4, Y4
-	VPSUBB         Y0, Y3, Y3
-	VPSHUFB        Y3, Y6, Y6
-	VPXOR          Y6, Y5, Y5
-	VBROADCASTI128 48(SP), Y6
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y6, Y7
-	VPXOR          Y7, Y4, Y4
-	VPSUBB         Y0, Y3, Y3
-	VPSHUFB        Y3, Y6, Y6
-	VPXOR          Y6, Y5, Y5
-	VBROADCASTI128 64(SP), Y6
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y6, Y7
-	VPXOR          Y7, Y4, Y4
-	VPSUBB         Y0, Y3, Y3
-	VPSHUFB        Y3, Y6, Y6
-	VPXOR          Y6, Y5, Y5
-	VBROADCASTI128 80(SP), Y6
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y6, Y7
-	VPXOR          Y7, Y4, Y4
-	VPSUBB         Y0, Y3, Y3
-	VPSHUFB        Y3, Y6, Y6
-	VPXOR          Y6, Y5, Y5
-	VBROADCASTI128 96(SP), Y6
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y6, Y7
-	VPXOR          Y7, Y4, Y4
-	VPSUBB         Y0, Y3, Y3
-	VPSHUFB        Y3, Y6, Y6
-	VPXOR          Y6, Y5, Y5
-	VBROADCASTI128 112(SP), Y6
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y6, Y7
-	VPXOR          Y7, Y4, Y4
-	VPSUBB         Y0, Y3, Y3
-	VPSHUFB        Y3, Y6, Y6
-	VPXOR          Y6, Y5, Y5
-	VBROADCASTI128 128(SP), Y6
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y6, Y7
-	VPXOR          Y7, Y4, Y4
-	VPSUBB         Y0, Y3, Y3
-	VPSHUFB        Y3, Y6, Y6
-	VPXOR          Y6, Y5, Y5
-	VBROADCASTI128 144(SP), Y6
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y6, Y7
-	VPXOR          Y7, Y4, Y4
-	VPSUBSB        Y0, Y3, Y3
-	VPSHUFB        Y3, Y6, Y6
-	VPXOR          Y6, Y5, Y5
-	VBROADCASTI128 160(SP), Y6
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y6, Y7
-	VPXOR          Y7, Y4, Y4
-	VPSUBSB        Y0, Y3, Y3
-	VPSHUFB        Y3, Y6, Y6
-	VPXOR          Y6, Y5, Y5
-	VBROADCASTI128 176(SP), Y6
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y6, Y7
-	VPXOR          Y7, Y4, Y4
-	VPSUBSB        Y0, Y3, Y3
-	VPSHUFB        Y3, Y6, Y6
-	VPXOR          Y6, Y5, Y5
-	VBROADCASTI128 192(SP), Y6
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y6, Y7
-	VPXOR          Y7, Y4, Y4
-	VPSUBSB        Y0, Y3, Y3
-	VPSHUFB        Y3, Y6, Y6
-	VPXOR          Y6, Y5, Y5
-	VBROADCASTI128 208(SP), Y6
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y6, Y7
-	VPXOR          Y7, Y4, Y4
-	VPSUBSB        Y0, Y3, Y3
-	VPSHUFB        Y3, Y6, Y6
-	VPXOR          Y6, Y5, Y5
-	VBROADCASTI128 224(SP), Y6
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y6, Y7
-	VPXOR          Y7, Y4, Y4
-	VPSUBSB        Y0, Y3, Y3
-	VPSHUFB        Y3, Y6, Y6
-	VPXOR          Y6, Y5, Y5
-	VBROADCASTI128 240(SP), Y6
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y6, Y1
-	VPXOR          Y1, Y4, Y4
-	VPSUBSB        Y0, Y3, Y3
-	VPSHUFB        Y3, Y6, Y1
-	VPXOR          Y1, Y5, Y5
-	VMOVDQU        Y4, (CX)
-	VMOVDQU        Y5, 32(CX)
-	ADDQ           $+64, DX
-	ADDQ           $+64, CX
-	SUBQ           $+64, AX
-	JMP            elements64
-
-elements64End:
+whole:
 elements32:
-	CMPQ           AX, $0x20
+	CMPQ           CX, $0x20
 	JLT            elements32End
-	VBROADCASTI128 (SP), Y3
-	VMOVDQU        (DX), Y1
-	VPSHUFB        Y1, Y3, Y3
-	VBROADCASTI128 16(SP), Y4
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y4, Y4
-	VPXOR          Y4, Y3, Y3
-	VBROADCASTI128 32(SP), Y4
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y4, Y4
-	VPXOR          Y4, Y3, Y3
-	VBROADCASTI128 48(SP), Y4
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y4, Y4
-	VPXOR          Y4, Y3, Y3
-	VBROADCASTI128 64(SP), Y4
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y4, Y4
-	VPXOR          Y4, Y3, Y3
-	VBROADCASTI128 80(SP), Y4
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y4, Y4
-	VPXOR          Y4, Y3, Y3
-	VBROADCASTI128 96(SP), Y4
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y4, Y4
-	VPXOR          Y4, Y3, Y3
-	VBROADCASTI128 112(SP), Y4
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y4, Y4
-	VPXOR          Y4, Y3, Y3
-	VBROADCASTI128 128(SP), Y4
-	VPSUBB         Y0, Y1, Y1
-	VPSHUFB        Y1, Y4, Y4
-	VPXOR          Y4, Y3, Y3
-	VBROADCASTI128 144(SP), Y4
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y4, Y4
-	VPXOR          Y4, Y3, Y3
-	VBROADCASTI128 160(SP), Y4
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y4, Y4
-	VPXOR          Y4, Y3, Y3
-	VBROADCASTI128 176(SP), Y4
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y4, Y4
-	VPXOR          Y4, Y3, Y3
-	VBROADCASTI128 192(SP), Y4
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y4, Y4
-	VPXOR          Y4, Y3, Y3
-	VBROADCASTI128 208(SP), Y4
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y4, Y4
-	VPXOR          Y4, Y3, Y3
-	VBROADCASTI128 224(SP), Y4
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y4, Y4
-	VPXOR          Y4, Y3, Y3
-	VBROADCASTI128 240(SP), Y4
-	VPSUBSB        Y0, Y1, Y1
-	VPSHUFB        Y1, Y4, Y1
-	VPXOR          Y1, Y3, Y3
-	VMOVDQU        Y3, (CX)
+	VMOVDQU        (BX), Y5
+	VPAND          Y0, Y5, Y1
+	VPSLLW         $0x03, Y5, Y2
+	VPSLLW         $0x02, Y5, Y3
+	VPSLLW         $0x01, Y5, Y4
+	VBROADCASTI128 (AX), Y7
+	VPSHUFB        Y1, Y7, Y7
+	VBROADCASTI128 16(AX), Y8
+	VPSHUFB        Y1, Y8, Y8
+	VPBLENDVB      Y2, Y8, Y7, Y7
+	VBROADCASTI128 32(AX), Y8
+	VPSHUFB        Y1, Y8, Y8
+	VBROADCASTI128 48(AX), Y9
+	VPSHUFB        Y1, Y9, Y9
+	VPBLENDVB      Y2, Y9, Y8, Y8
+	VPBLENDVB      Y3, Y8, Y7, Y7
+	VBROADCASTI128 64(AX), Y8
+	VPSHUFB        Y1, Y8, Y8
+	VBROADCASTI128 80(AX), Y9
+	VPSHUFB        Y1, Y9, Y9
+	VPBLENDVB      Y2, Y9, Y8, Y8
+	VBROADCASTI128 96(AX), Y9
+	VPSHUFB        Y1, Y9, Y9
+	VBROADCASTI128 112(AX), Y10
+	VPSHUFB        Y1, Y10, Y10
+	VPBLENDVB      Y2, Y10, Y9, Y9
+	VPBLENDVB      Y3, Y9, Y8, Y8
+	VPBLENDVB      Y4, Y8, Y7, Y7
+	VBROADCASTI128 128(AX), Y8
+	VPSHUFB        Y1, Y8, Y8
+	VBROADCASTI128 144(AX), Y9
+	VPSHUFB        Y1, Y9, Y9
+	VPBLENDVB      Y2, Y9, Y8, Y8
+	VBROADCASTI128 160(AX), Y9
+	VPSHUFB        Y1, Y9, Y9
+	VBROADCASTI128 176(AX), Y10
+	VPSHUFB        Y1, Y10, Y10
+	VPBLENDVB      Y2, Y10, Y9, Y9
+	VPBLENDVB      Y3, Y9, Y8, Y8
+	VBROADCASTI128 192(AX), Y9
+	VPSHUFB        Y1, Y9, Y9
+	VBROADCASTI128 208(AX), Y10
+	VPSHUFB        Y1, Y10, Y10
+	VPBLENDVB      Y2, Y10, Y9, Y9
+	VBROADCASTI128 224(AX), Y10
+	VPSHUFB        Y1, Y10, Y10
+	VBROADCASTI128 240(AX), Y11
+	VPSHUFB        Y1, Y11, Y11
+	VPBLENDVB      Y2, Y11, Y10, Y10
+	VPBLENDVB      Y3, Y10, Y9, Y9
+	VPBLENDVB      Y4, Y9, Y8, Y8
+	VPBLENDVB      Y5, Y8, Y7, Y7
+	VMOVDQU        Y7, (DX)
+	ADDQ           $+32, BX
 	ADDQ           $+32, DX
-	ADDQ           $+32, CX
-	SUBQ           $+32, AX
+	SUBQ           $+32, CX
 	JMP            elements32
 
 elements32End:
-	VMOVDQU Y2, (BX)
+elements16:
+	CMPQ           CX, $0x10
+	JLT            elements16End
+	VMOVDQU        (BX), X5
+	VPAND          X0, X5, X1
+	VPSLLW         $0x03, X5, X2
+	VPSLLW         $0x02, X5, X3
+	VPSLLW         $0x01, X5, X4
+	VBROADCASTI128 (AX), Y7
+	VPSHUFB        X1, X7, X7
+	VBROADCASTI128 16(AX), Y8
+	VPSHUFB        X1, X8, X8
+	VPBLENDVB      X2, X8, X7, X7
+	VBROADCASTI128 32(AX), Y8
+	VPSHUFB        X1, X8, X8
+	VBROADCASTI128 48(AX), Y9
+	VPSHUFB        X1, X9, X9
+	VPBLENDVB      X2, X9, X8, X8
+	VPBLENDVB      X3, X8, X7, X7
+	VBROADCASTI128 64(AX), Y8
+	VPSHUFB        X1, X8, X8
+	VBROADCASTI128 80(AX), Y9
+	VPSHUFB        X1, X9, X9
+	VPBLENDVB      X2, X9, X8, X8
+	VBROADCASTI128 96(AX), Y9
+	VPSHUFB        X1, X9, X9
+	VBROADCASTI128 112(AX), Y10
+	VPSHUFB        X1, X10, X10
+	VPBLENDVB      X2, X10, X9, X9
+	VPBLENDVB      X3, X9, X8, X8
+	VPBLENDVB      X4, X8, X7, X7
+	VBROADCASTI128 128(AX), Y8
+	VPSHUFB        X1, X8, X8
+	VBROADCASTI128 144(AX), Y9
+	VPSHUFB        X1, X9, X9
+	VPBLENDVB      X2, X9, X8, X8
+	VBROADCASTI128 160(AX), Y9
+	VPSHUFB        X1, X9, X9
+	VBROADCASTI128 176(AX), Y10
+	VPSHUFB        X1, X10, X10
+	VPBLENDVB      X2, X10, X9, X9
+	VPBLENDVB      X3, X9, X8, X8
+	VBROADCASTI128 192(AX), Y9
+	VPSHUFB        X1, X9, X9
+	VBROADCASTI128 208(AX), Y10
+	VPSHUFB        X1, X10, X10
+	VPBLENDVB      X2, X10, X9, X9
+	VBROADCASTI128 224(AX), Y10
+	VPSHUFB        X1, X10, X10
+	VBROADCASTI128 240(AX), Y11
+	VPSHUFB        X1, X11, X11
+	VPBLENDVB      X2, X11, X10, X10
+	VPBLENDVB      X3, X10, X9, X9
+	VPBLENDVB      X4, X9, X8, X8
+	VPBLENDVB      X5, X8, X7, X7
+	VMOVDQU        X7, (DX)
+	ADDQ           $+16, BX
+	ADDQ           $+16, DX
+	SUBQ           $+16, CX
+	JMP            elements16
+
+elements16End:
+	TESTQ   CX, CX
+	JZ      done
+	VMOVDQU X6, (SI)
+
+done:
 	VZEROUPPER
 	RET
 
-DATA splat10101010<>+0(SB)/4, $0x10101010
-DATA splat10101010<>+4(SB)/4, $0x10101010
-DATA splat10101010<>+8(SB)/4, $0x10101010
-DATA splat10101010<>+12(SB)/4, $0x10101010
-DATA splat10101010<>+16(SB)/4, $0x10101010
-DATA splat10101010<>+20(SB)/4, $0x10101010
-DATA splat10101010<>+24(SB)/4, $0x10101010
-DATA splat10101010<>+28(SB)/4, $0x10101010
-GLOBL splat10101010<>(SB), RODATA|NOPTR, $32
+DATA splat0f0f0f0f<>+0(SB)/4, $0x0f0f0f0f
+DATA splat0f0f0f0f<>+4(SB)/4, $0x0f0f0f0f
+DATA splat0f0f0f0f<>+8(SB)/4, $0x0f0f0f0f
+DATA splat0f0f0f0f<>+12(SB)/4, $0x0f0f0f0f
+DATA splat0f0f0f0f<>+16(SB)/4, $0x0f0f0f0f
+DATA splat0f0f0f0f<>+20(SB)/4, $0x0f0f0f0f
+DATA splat0f0f0f0f<>+24(SB)/4, $0x0f0f0f0f
+DATA splat0f0f0f0f<>+28(SB)/4, $0x0f0f0f0f
+GLOBL splat0f0f0f0f<>(SB), RODATA|NOPTR, $32
 
 // func u8FromF32AVX2(dst *uint8, src *float32, n int, scale float32, top float32, zero int32)
 // Requires: AVX, AVX2
@@ -641,36 +525,39 @@ TEXT ·u8FromF32AVX2(SB), NOSPLIT, $0-36
 	VMOVD        AX, X2
 	VPBROADCASTD X2, Y2
 	VPACKSSDW    Y2, Y2, Y2
-	VMOVDQU      laneOrder<>+0(SB), Y3
+	VMOVDQU      laneOrder<>+0(SB), Y4
 	MOVQ         n+16(FP), AX
-	MOVQ         dst+0(FP), CX
-	MOVQ         src+8(FP), DX
-	LEAQ         -8(CX)(AX*1), BX
-	VMOVUPS      -32(DX)(AX*4), Y4
-	VDIVPS       Y0, Y4, Y4
-	VMINPS       Y4, Y1, Y4
-	VCVTPS2DQ    Y4, Y4
-	VPACKSSDW    Y4, Y4, Y4
-	VPADDSW      Y2, Y4, Y4
-	VPACKUSWB    Y4, Y4, Y4
-	VPERMD       Y4, Y3, Y4
+	MOVQ         dst+0(FP), DX
+	MOVQ         src+8(FP), BX
+	TESTQ        $0x00000007, AX
+	JZ           whole
+	LEAQ         -8(DX)(AX*1), CX
+	VMOVUPS      -32(BX)(AX*4), Y3
+	VDIVPS       Y0, Y3, Y3
+	VMINPS       Y3, Y1, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y3, Y3
+	VPADDSW      Y2, Y3, Y3
+	VPACKUSWB    Y3, Y3, Y3
+	VPERMD       Y3, Y4, Y3
 
+whole:
 elements32:
 	CMPQ      AX, $0x20
 	JLT       elements32End
-	VMOVUPS   (DX), Y5
+	VMOVUPS   (BX), Y5
 	VDIVPS    Y0, Y5, Y5
 	VMINPS    Y5, Y1, Y5
 	VCVTPS2DQ Y5, Y5
-	VMOVUPS   32(DX), Y6
+	VMOVUPS   32(BX), Y6
 	VDIVPS    Y0, Y6, Y6
 	VMINPS    Y6, Y1, Y6
 	VCVTPS2DQ Y6, Y6
-	VMOVUPS   64(DX), Y7
+	VMOVUPS   64(BX), Y7
 	VDIVPS    Y0, Y7, Y7
 	VMINPS    Y7, Y1, Y7
 	VCVTPS2DQ Y7, Y7
-	VMOVUPS   96(DX), Y8
+	VMOVUPS   96(BX), Y8
 	VDIVPS    Y0, Y8, Y8
 	VMINPS    Y8, Y1, Y8
 	VCVTPS2DQ Y8, Y8
@@ -679,10 +566,10 @@ elements32:
 	VPACKSSDW Y8, Y7, Y6
 	VPADDSW   Y2, Y6, Y6
 	VPACKUSWB Y6, Y5, Y5
-	VPERMD    Y5, Y3, Y5
-	VMOVDQU   Y5, (CX)
-	ADDQ      $+128, DX
-	ADDQ      $+32, CX
+	VPERMD    Y5, Y4, Y5
+	VMOVDQU   Y5, (DX)
+	ADDQ      $+128, BX
+	ADDQ      $+32, DX
 	SUBQ      $+32, AX
 	JMP       elements32
 
@@ -690,22 +577,26 @@ elements32End:
 elements8:
 	CMPQ      AX, $0x08
 	JLT       elements8End
-	VMOVUPS   (DX), Y5
+	VMOVUPS   (BX), Y5
 	VDIVPS    Y0, Y5, Y5
 	VMINPS    Y5, Y1, Y5
 	VCVTPS2DQ Y5, Y5
 	VPACKSSDW Y5, Y5, Y5
 	VPADDSW   Y2, Y5, Y5
 	VPACKUSWB Y5, Y5, Y5
-	VPERMD    Y5, Y3, Y5
-	VMOVQ     X5, (CX)
-	ADDQ      $+32, DX
-	ADDQ      $+8, CX
+	VPERMD    Y5, Y4, Y5
+	VMOVQ     X5, (DX)
+	ADDQ      $+32, BX
+	ADDQ      $+8, DX
 	SUBQ      $+8, AX
 	JMP       elements8
 
 elements8End:
-	VMOVQ X4, (BX)
+	TESTQ AX, AX
+	JZ    done
+	VMOVQ X3, (CX)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -717,39 +608,42 @@ TEXT ·u8ToF32AVX2(SB), NOSPLIT, $0-32
 	VMOVD        AX, X1
 	VPBROADCASTD X1, Y1
 	MOVQ         n+16(FP), AX
-	MOVQ         dst+0(FP), CX
-	MOVQ         src+8(FP), DX
-	LEAQ         -32(CX)(AX*4), BX
-	VPMOVZXBD    -8(DX)(AX*1), Y2
+	MOVQ         dst+0(FP), DX
+	MOVQ         src+8(FP), BX
+	TESTQ        $0x00000007, AX
+	JZ           whole
+	LEAQ         -32(DX)(AX*4), CX
+	VPMOVZXBD    -8(BX)(AX*1), Y2
 	VPSUBD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y0, Y2, Y2
 
+whole:
 elements32:
 	CMPQ      AX, $0x20
 	JLT       elements32End
-	VPMOVZXBD (DX), Y3
+	VPMOVZXBD (BX), Y3
 	VPSUBD    Y1, Y3, Y3
 	VCVTDQ2PS Y3, Y3
 	VMULPS    Y0, Y3, Y3
-	VPMOVZXBD 8(DX), Y4
+	VPMOVZXBD 8(BX), Y4
 	VPSUBD    Y1, Y4, Y4
 	VCVTDQ2PS Y4, Y4
 	VMULPS    Y0, Y4, Y4
-	VPMOVZXBD 16(DX), Y5
+	VPMOVZXBD 16(BX), Y5
 	VPSUBD    Y1, Y5, Y5
 	VCVTDQ2PS Y5, Y5
 	VMULPS    Y0, Y5, Y5
-	VPMOVZXBD 24(DX), Y6
+	VPMOVZXBD 24(BX), Y6
 	VPSUBD    Y1, Y6, Y6
 	VCVTDQ2PS Y6, Y6
 	VMULPS    Y0, Y6, Y6
-	VMOVDQU   Y3, (CX)
-	VMOVDQU   Y4, 32(CX)
-	VMOVDQU   Y5, 64(CX)
-	VMOVDQU   Y6, 96(CX)
-	ADDQ      $+32, DX
-	ADDQ      $+128, CX
+	VMOVDQU   Y3, (DX)
+	VMOVDQU   Y4, 32(DX)
+	VMOVDQU   Y5, 64(DX)
+	VMOVDQU   Y6, 96(DX)
+	ADDQ      $+32, BX
+	ADDQ      $+128, DX
 	SUBQ      $+32, AX
 	JMP       elements32
 
@@ -757,17 +651,21 @@ elements32End:
 elements8:
 	CMPQ      AX, $0x08
 	JLT       elements8End
-	VPMOVZXBD (DX), Y3
+	VPMOVZXBD (BX), Y3
 	VPSUBD    Y1, Y3, Y3
 	VCVTDQ2PS Y3, Y3
 	VMULPS    Y0, Y3, Y3
-	VMOVDQU   Y3, (CX)
-	ADDQ      $+8, DX
-	ADDQ      $+32, CX
+	VMOVDQU   Y3, (DX)
+	ADDQ      $+8, BX
+	ADDQ      $+32, DX
 	SUBQ      $+8, AX
 	JMP       elements8
 
 elements8End:
-	VMOVDQU Y2, (BX)
+	TESTQ   AX, AX
+	JZ      done
+	VMOVDQU Y2, (CX)
+
+done:
 	VZEROUPPER
 	RET
