@@ -1,6 +1,9 @@
 package pass
 
 import (
+	"fmt"
+	"math"
+
 	"github.com/edgecam/edgecam/internal/graph"
 	"github.com/edgecam/edgecam/internal/op"
 	"github.com/edgecam/edgecam/internal/tensor"
@@ -57,11 +60,33 @@ func (e *expander) add(o graph.Op, n *graph.Node, typ, out string, in ...*graph.
 // real returns the real form of input i of n, whose scale and zero point follow
 // it, along an axis where there are several.
 func (e *expander) real(n *graph.Node, i, axis int) *graph.Value {
-	in := []*graph.Value{n.In[i], n.In[i+1]}
-	if z := optional(n.In, i+2); z != nil {
-		in = append(in, z)
+	s, z := n.In[i+1], optional(n.In, i+2)
+	count := s.Const.Elems()
+	if z != nil {
+		count = max(count, z.Const.Elems())
+	}
+	in := []*graph.Value{n.In[i], listed(s, count)}
+	if z != nil {
+		in = append(in, listed(z, count))
 	}
 	return e.add(&op.DequantizeLinear{Axis: axis}, n, "DequantizeLinear", n.In[i].Name+"/real", in...)
+}
+
+// listed returns a constant as a list of n elements, or as it is where n is 1.
+func listed(v *graph.Value, n int) *graph.Value {
+	t := v.Const
+	switch {
+	case n == 1:
+		return v
+	case t.Elems() == n:
+		t = t.Reshaped(n)
+	case t.Elems() == 1:
+		t = tensor.New(t.DType, n)
+		for i := range n {
+			copy(t.Data[i*t.DType.Size():], v.Const.Bytes())
+		}
+	}
+	return graph.NewConst(v.Name, t)
 }
 
 // bias returns the real form of an int32 bias, whose unit is the product of two
@@ -79,14 +104,18 @@ func (e *expander) bias(n *graph.Node, i, x, w int) *graph.Value {
 	if s.Elems() == 1 {
 		s = s.Reshaped()
 	}
+	if s.Elems() > 1 {
+		if d := b.Type.Shape; len(d) == 0 || d[len(d)-1] != s.Elems() || d.Elems() != s.Elems() {
+			e.err = fmt.Errorf("node %s: bias %v of %d columns: %w", n.Label(), b.Type, s.Elems(), op.ErrShape)
+			return nil
+		}
+		b = graph.NewConst(b.Name, b.Const.Reshaped(s.Elems()))
+	}
 	return e.add(&op.DequantizeLinear{}, n, "DequantizeLinear", b.Name+"/real", b, graph.NewConst(b.Name+"/scale", s))
 }
 
 // finish quantizes v with the scale at input i of n and the zero point behind it.
 func (e *expander) finish(n *graph.Node, v *graph.Value, i int) {
-	if e.err != nil {
-		return
-	}
 	in := []*graph.Value{v, n.In[i]}
 	if z := optional(n.In, i+1); z != nil {
 		in = append(in, z)
@@ -104,7 +133,12 @@ func (e *expander) node(old *graph.Node) error {
 			n.In[i] = e.get(v)
 		}
 	}
-	if !e.expand(&n) && e.err == nil {
+	before := len(e.new.Nodes)
+	ok := e.expand(&n)
+	if e.err != nil { // some form that only the operator itself takes
+		e.new.Nodes, e.err, ok = e.new.Nodes[:before], nil, false
+	}
+	if !ok {
 		names := make([]string, len(old.Out))
 		for i, v := range old.Out {
 			if v != nil {
@@ -122,15 +156,19 @@ func (e *expander) node(old *graph.Node) error {
 			}
 		}
 	}
-	return e.err
+	return nil
 }
 
 // fixed reports whether the scales and zero points at the given inputs are
-// constant numbers.
+// constant numbers, the scales sensible ones.
 func fixed(n *graph.Node, at ...int) bool {
 	for _, i := range at {
 		for j := i; j < i+2; j++ {
-			if v := optional(n.In, j); v != nil && (v.Const == nil || v.Const.Elems() != 1) || v == nil && j == i {
+			v := optional(n.In, j)
+			if v != nil && (v.Const == nil || v.Const.Elems() != 1) || v == nil && j == i {
+				return false
+			}
+			if j == i && !(v.Const.Float(0) >= leastScale && v.Const.Float(0) <= mostScale) {
 				return false
 			}
 		}
@@ -138,14 +176,25 @@ func fixed(n *graph.Node, at ...int) bool {
 	return !dynamic(n)
 }
 
-// constants reports whether the inputs are constant or absent.
-func constants(n *graph.Node, at ...int) bool {
-	for _, i := range at {
+// weighs reports whether the weights of n at input w, their scales and zero
+// points, and the bias at input bias, where there is one, are constants with
+// which no sum of so many products leaves int32: the operators on 8-bit tensors let sums wrap around.
+func weighs(n *graph.Node, products, w, bias int) bool {
+	for _, i := range []int{w, w + 1, w + 2, bias} {
 		if v := optional(n.In, i); v != nil && v.Const == nil {
 			return false
 		}
 	}
-	return true
+	for i := range n.In[w+1].Const.Elems() {
+		if !(math.Abs(n.In[w+1].Const.Float(i)) <= mostScale) {
+			return false
+		}
+	}
+	var b *tensor.Tensor
+	if v := optional(n.In, bias); v != nil {
+		b = v.Const
+	}
+	return sumsFit(products, b)
 }
 
 // expand writes a node in its longer form, if it has one.
@@ -153,18 +202,18 @@ func (e *expander) expand(n *graph.Node) bool {
 	name := n.Out[0].Name + "/real"
 	switch o := n.Op.(type) {
 	case *op.QLinearConv:
-		if !fixed(n, 1, 6) || !constants(n, 3, 4, 5, 8) {
+		if !fixed(n, 1, 6) || !weighs(n, n.In[3].Type.Shape[1:].Elems(), 3, 8) {
 			return false
 		}
 		in := []*graph.Value{e.real(n, 0, 1), e.real(n, 3, 0), e.bias(n, 8, 1, 4)}
 		e.finish(n, e.add(&op.Conv{Filter: o.Filter}, n, "Conv", name, in...), 6)
 	case *op.QLinearMatMul:
-		if !fixed(n, 1, 6) || !constants(n, 3, 4, 5) {
+		if !fixed(n, 1, 6) || !weighs(n, n.In[0].Type.Shape[len(n.In[0].Type.Shape)-1], 3, 8) {
 			return false
 		}
 		e.finish(n, e.add(&op.MatMul{}, n, "MatMul", name, e.real(n, 0, 1), e.real(n, 3, len(n.In[3].Type.Shape)-1)), 6)
 	case *op.QGemm:
-		if !fixed(n, 1, 7) || !constants(n, 3, 4, 5, 6) || o.Alpha != 1 {
+		if !fixed(n, 1, 7) || !weighs(n, n.In[3].Type.Shape.Elems()/max(1, n.Out[0].Type.Shape[1]), 3, 6) || o.Alpha != 1 {
 			return false
 		}
 		axis := 1

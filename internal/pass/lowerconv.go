@@ -214,7 +214,7 @@ func activation(n *graph.Node, v *graph.Value, channels int) (op.Act, bool) {
 		return op.UnaryAct(k, p, q), ok
 	case *op.Clip:
 		lo, hi, ok := clipLimits(o, n.In)
-		return op.ClampAct(float32(lo), float32(hi)), ok
+		return op.ClampAct(float32(min(lo, hi)), float32(hi)), ok
 	case *op.Binary:
 		slope := n.In[1].Const
 		if o.Kind != op.PRelu || n.In[0] != v || slope == nil || v.Type.DType != tensor.Float32 {
@@ -246,7 +246,7 @@ func clipLimits(c *op.Clip, in []*graph.Value) (lo, hi float64, ok bool) {
 			*p = v.Const.Float(0)
 		}
 	}
-	return lo, hi, in[0].Type.DType == tensor.Float32
+	return lo, hi, in[0].Type.DType == tensor.Float32 && lo == lo && hi == hi
 }
 
 // perChannel returns a constant that broadcasts along axis 1 of a tensor of

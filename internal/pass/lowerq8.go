@@ -43,8 +43,8 @@ func weightsQ8(v *graph.Value, axis int) (*integerWeights, string) {
 	q := &integerWeights{w: t}
 	for i := range s.Elems() {
 		k := float32(s.Float(i))
-		if !finite(float64(k)) {
-			return nil, "a scale of its weights is not finite"
+		if !(math.Abs(float64(k)) <= mostScale) {
+			return nil, "a scale of its weights is no number in reach"
 		}
 		q.scale = append(q.scale, k)
 	}
@@ -81,10 +81,11 @@ func biasQ8(v *graph.Value, outputs int, scale func(o int) float64) (*tensor.Ten
 	if v == nil {
 		return nil, ""
 	}
+	each := len(v.Type.Shape) > 0 && v.Type.Shape[len(v.Type.Shape)-1] == outputs && v.Type.Shape.Elems() == outputs
 	out := tensor.New(tensor.Int32, outputs)
 	if n := v.Node; n != nil {
 		_, ok := n.Op.(*op.DequantizeLinear)
-		if ok && n.In[0].Const != nil && n.In[0].Type.DType == tensor.Int32 && n.In[0].Type.Shape.Elems() == outputs && optional(n.In, 2) == nil {
+		if ok && n.In[0].Const != nil && n.In[0].Type.DType == tensor.Int32 && each && optional(n.In, 2) == nil {
 			if s := n.In[1].Const; s != nil && sameScales(s, outputs, scale) {
 				copy(out.Data, n.In[0].Const.Bytes())
 				return out, ""
@@ -97,7 +98,7 @@ func biasQ8(v *graph.Value, outputs int, scale func(o int) float64) (*tensor.Ten
 			return nil, "its bias is computed"
 		}
 	}
-	if t.Elems() != outputs && t.Elems() != 1 {
+	if !each && t.Elems() != 1 {
 		return nil, "its bias differs between rows"
 	}
 	for o := range outputs {
@@ -110,11 +111,26 @@ func biasQ8(v *graph.Value, outputs int, scale func(o int) float64) (*tensor.Ten
 	return out, ""
 }
 
+// sumsFit reports whether no sum of so many products of 8-bit numbers, and a
+// bias, leaves int32.
+func sumsFit(products int, bias *tensor.Tensor) bool {
+	most := math.MaxInt32 - int64(products)*128*255
+	if bias == nil {
+		return most >= 0
+	}
+	for i := range bias.Elems() {
+		if b := bias.Int(i); b > most || -b > most {
+			return false
+		}
+	}
+	return true
+}
+
 // sameScales reports whether a bias has the scales of the sums, but for
 // rounding.
 func sameScales(s *tensor.Tensor, outputs int, scale func(o int) float64) bool {
 	for o := range outputs {
-		if a, b := s.Float(o%s.Elems()), scale(o); math.Abs(a-b) > 1e-6*b {
+		if a, b := s.Float(o%s.Elems()), scale(o); !(math.Abs(a-b) <= 1e-6*math.Abs(b)) {
 			return false
 		}
 	}
@@ -233,6 +249,9 @@ func (l *lowerer) convQ8(n *graph.Node, o *op.Conv) (ok bool, why string, err er
 	if why != "" {
 		return false, why, nil
 	}
+	if !sumsFit(w.w.Shape[1:].Elems(), b) {
+		return false, "its sums may leave int32", nil
+	}
 	image, ok := l.get(x).view, true
 	if len(s) == 3 {
 		image, ok = image.reshape([]int{s[0], s[1], 1, s[2]})
@@ -323,6 +342,9 @@ func (l *lowerer) denseQ8(n *graph.Node) (ok bool, why string, err error) {
 	b, why := biasQ8(bias, outputs, func(o int) float64 { return float64(q.scale * w.at(o)) })
 	if why != "" {
 		return false, why, nil
+	}
+	if !sumsFit(k, b) {
+		return false, "its sums may leave int32", nil
 	}
 	in, err := l.plain(x)
 	if err != nil {
@@ -426,11 +448,11 @@ func (l *lowerer) poolQ8(n *graph.Node) (bool, error) {
 		largest = false
 		p.PoolNHWC = *poolNHWC(&g, false, o.CountPad)
 	case *op.GlobalPool:
-		largest = o.Mode == "max"
-		if o.Mode == "lp" {
+		largest = false
+		if o.Mode != "average" {
 			return false, nil
 		}
-		p.PoolNHWC = op.PoolNHWC{Max: largest, KH: s[2], KW: s[3], StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, OutH: 1, OutW: 1}
+		p.PoolNHWC = op.PoolNHWC{KH: s[2], KW: s[3], StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, OutH: 1, OutW: 1}
 	}
 	if largest != (x.Type.DType == n.In[0].Type.DType) {
 		return false, nil // a maximum is taken of the 8-bit numbers, a mean of the real ones

@@ -17,8 +17,15 @@ type quantization struct {
 	zero  int32
 }
 
+// The scales of activations with which products and quotients of three stay
+// normal numbers of float32. Others are no model's, and left alone.
+const (
+	leastScale = 1e-12
+	mostScale  = 1e12
+)
+
 // one returns the scale and the zero point of a QuantizeLinear or
-// DequantizeLinear that has one of each, constant, with a positive scale.
+// DequantizeLinear that has one of each, constant, with a sensible scale.
 func one(in []*graph.Value, block int) (q quantization, ok bool) {
 	s, z := in[1], optional(in, 2)
 	if block != 0 || s.Const == nil || s.Type.DType != tensor.Float32 || s.Const.Elems() != 1 || z != nil && z.Const == nil {
@@ -28,7 +35,7 @@ func one(in []*graph.Value, block int) (q quantization, ok bool) {
 	if z != nil {
 		q.zero = int32(z.Const.Int(0))
 	}
-	return q, q.scale > 0 && finite(float64(q.scale))
+	return q, q.scale >= leastScale && q.scale <= mostScale
 }
 
 // dequantizedFrom returns the uint8 value that v is the real form of.
@@ -109,16 +116,12 @@ func moves(n *graph.Node) bool {
 		if len(n.Out) > 1 && n.Out[1] != nil {
 			return false
 		}
-	case *op.GlobalPool:
-		if o.Mode != "max" {
-			return false
-		}
 	case *op.Gather:
 		if n.In[1].Const == nil {
 			return false
 		}
 	case *op.Resize:
-		if o.Mode != "nearest" {
+		if o.Mode != "nearest" || o.Coord == "tf_crop_and_resize" { // which may look outside the image
 			return false
 		}
 	default:
