@@ -173,9 +173,12 @@ func TestReader(t *testing.T) {
 		if err != nil {
 			t.Fatal(c.model, err)
 		}
-		in, err := r.Input(ctx, &f)
+		in, err := r.Input(ctx, nil, &f)
 		if err != nil {
 			t.Fatal(c.model, err)
+		}
+		if again, err := r.Input(ctx, in, &f); err != nil || again != in {
+			t.Errorf("%s: the memory of an input is not used again: %v", c.model, err)
 		}
 		y, err := r.ReadInput(ctx, in)
 		if err != nil {

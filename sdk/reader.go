@@ -109,8 +109,9 @@ func (r *Reader) ReadFrame(ctx context.Context, f *camera.Frame) (*Reading, erro
 	return res, nil
 }
 
-// Input returns a frame as the model is fed it: a tensor that ReadInput takes.
-func (r *Reader) Input(ctx context.Context, f *camera.Frame) (*Tensor, error) {
+// Input returns a frame as the model is fed it: a tensor that ReadInput takes. It
+// is dst where that has the size, and otherwise, or where dst is nil, a new one.
+func (r *Reader) Input(ctx context.Context, dst *Tensor, f *camera.Frame) (*Tensor, error) {
 	if f == nil {
 		return nil, errors.New("there is no frame")
 	}
@@ -119,11 +120,13 @@ func (r *Reader) Input(ctx context.Context, f *camera.Frame) (*Tensor, error) {
 		return nil, err
 	}
 	defer r.put(n)
-	t := tensor.New(Float32, n.session.Inputs()[0].Type.Shape...)
-	if _, err := n.pre.Preprocess(t.F32(), f); err != nil {
+	if dst == nil || dst.DType != Float32 || dst.Elems() != len(n.input) {
+		dst = tensor.New(Float32, n.session.Inputs()[0].Type.Shape...)
+	}
+	if _, err := n.pre.Preprocess(dst.F32(), f); err != nil {
 		return nil, err
 	}
-	return t, nil
+	return dst, nil
 }
 
 // ReadInput returns what the model tells of an input as Input gives it. Boxes
@@ -183,3 +186,7 @@ func (r *Reader) Draw(img *image.RGBA, x *Reading) {
 	}
 	vision.Draw(img, x.Detections, r.labels)
 }
+
+// Shapes returns the sizes of the model's inputs as the reader feeds them, for
+// SessionConfig.Shapes.
+func (r *Reader) Shapes() map[string][]int { return r.session.Shapes }

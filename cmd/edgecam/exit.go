@@ -17,6 +17,7 @@ const (
 	exitUsage       = 2 // wrong usage or configuration
 	exitSource      = 3 // source not found, busy, not permitted, lost or no pictures
 	exitModel       = 4 // model invalid or not supported
+	exitGate        = 5 // a quality gate was missed
 	exitInterrupted = 130
 )
 

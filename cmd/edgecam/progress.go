@@ -37,6 +37,13 @@ func (p *progress) step() {
 	}
 }
 
+// set says how much is done.
+func (p *progress) set(done int) {
+	if p != nil {
+		p.bar.Set(done) //nolint:errcheck // as in step
+	}
+}
+
 // clear takes the bar away for a line of text; step brings it back.
 func (p *progress) clear() {
 	if p != nil {
