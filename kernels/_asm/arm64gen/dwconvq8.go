@@ -63,6 +63,7 @@ width wide.
 			all = append(all, sumQ8(p, v))
 		}
 	}
+	f.toFloat(all)
 	f.scaleS4(all, func(i int) int { return q8Scales + i%4 })
 	f.op("ADD R5, R22, R25")
 	f.repeatPixels(25, 21)

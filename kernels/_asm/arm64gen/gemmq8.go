@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // The register plan of the 8-bit matrix kernels. A kernel does tile after tile
 // of rows; where fewer rows are left, the others repeat the last one, so that
@@ -119,6 +122,7 @@ func (g gemmQ8) epilogue(f *file) {
 	for i := range g.rows {
 		all = append(all, g.row(i)...)
 	}
+	f.toFloat(all)
 	f.scaleS4(all, func(i int) int { return q8Scales + i%g.regs })
 	f.requantize("GemmQ8", all)
 	for i := range g.rows {
@@ -165,12 +169,15 @@ func (g gemmQ8) row(i int) []int {
 	return regs
 }
 
-// scaleS4 makes float32 of the int32 lanes of registers and multiplies them with
-// the factors in V(by(i)).
-func (f *file) scaleS4(regs []int, by func(i int) int) {
+// toFloat makes float32 of the int32 lanes of registers.
+func (f *file) toFloat(regs []int) {
 	for _, r := range regs {
 		f.op("VSCVTF_S4(%d, %d)", r, r)
 	}
+}
+
+// scaleS4 multiplies registers with the factors in V(by(i)).
+func (f *file) scaleS4(regs []int, by func(i int) int) {
 	for i, r := range regs {
 		f.op("VFMUL_S4(%d, %d, %d)", by(i), r, r)
 	}
@@ -186,20 +193,25 @@ func (f *file) clampS4(regs []int) {
 	}
 }
 
-// roundS4 rounds registers to int32.
+// rounder loads the constant of roundS4 into V12: units of the sum are 1.
+func (f *file) rounder() { f.float(math.Float32bits(3<<22), 12, "3·2^22") }
+
+// roundS4 rounds numbers that are small to integers, half to even, the lowest
+// byte of which become the lowest byte of the lanes; conversions are slower.
 func (f *file) roundS4(regs []int) {
 	for _, r := range regs {
-		f.op("VFCVTNS_S4(%d, %d)", r, r)
+		f.op("VFADD_S4(12, %d, %d)", r, r)
 	}
 }
 
 // requantize limits scaled sums and, unless Float asks for them, in which case
-// it goes to float, rounds them. V2 becomes Zero.
+// it goes to float, rounds them. V2 becomes Zero, V12 changes.
 func (f *file) requantize(args string, regs []int) {
 	f.clampS4(regs)
 	f.op("MOVWU %s_Float(R0), R16", args)
 	f.op("CBNZ R16, float")
 	f.field(args, "Zero", "V2.B16")
+	f.rounder()
 	f.roundS4(regs)
 }
 

@@ -1,5 +1,7 @@
 package main
 
+import "fmt"
+
 // u8File writes the elementwise functions, conversions and poolings of uint8.
 // The first two kinds do 16 elements at a time; their callers do the rest.
 func u8File(f *file) {
@@ -14,14 +16,27 @@ func u8File(f *file) {
 
 var fourRegs = []int{16, 17, 18, 19}
 
-// wide makes int32 of the 16 bytes of V(x) less those of V(zero), in V(to) and
-// up. It changes V(x) and V(x+1).
+// wide makes float32 of the 16 bytes of V(x) less a zero point, in V(to) and up:
+// x behind the exponent of 2^23 is 2^23+x, from which V(zero) is taken. It
+// changes V(x) and V(x+1).
 func (f *file) wide(x, zero, to int) {
-	f.op("VUSUBL2_H8(%d, %d, %d)", zero, x, x+1)
-	f.op("VUSUBL_H8(%d, %d, %d)", zero, x, x)
+	f.op("VUSHLL2 $0, V%d.B16, V%d.H8", x, x+1)
+	f.op("VUSHLL $0, V%d.B8, V%d.H8", x, x)
+	f.zip("H8", x, 13, to, to+1)
+	f.zip("H8", x+1, 13, to+2, to+3)
 	for i := range 4 {
-		f.op("VSSHLL%s_S4(0, %d, %d)", upperSuffix[i%2], x+i/2, to+i)
+		f.op("VFSUB_S4(%d, %d, %d)", zero, to+i, to+i)
 	}
+}
+
+// wider loads the upper half of 2^23 into V13, for wide, and 2^23 plus the zero
+// point in R16 into V(zero).
+func (f *file) wider(zero int) {
+	f.op("MOVD $0x4b000000, R17 // 2^23")
+	f.op("ADDW R16, R17, R16")
+	f.op("VDUP R16, V%d.S4", zero)
+	f.op("LSR $16, R17")
+	f.op("VDUP R17, V13.H8")
 }
 
 // narrow makes 16 bytes of the scaled V16-V19 and stores them at R5.
@@ -40,7 +55,8 @@ func (f *file) again() {
 
 // binaryU8 writes the sum or the product.
 //
-//	V0, V1 limits   V2 Zero   V3, V4 A and B   V5, V6 ZeroA and ZeroB
+//	V0, V1 limits   V2 Zero   V3, V4 A and B   V5, V6 ZeroA and ZeroB, in
+//	the sum 2^23 more   V12, V13 constants
 func binaryU8(f *file, mul bool) {
 	name, truth := "u8AddNEON", "U8Add"
 	if mul {
@@ -56,8 +72,15 @@ func binaryU8(f *file, mul bool) {
 	f.field("BinaryU8", "Zero", "V2.B16")
 	f.field("BinaryU8", "A", "V3.S4")
 	f.field("BinaryU8", "B", "V4.S4")
-	f.field("BinaryU8", "ZeroA", "V5.B16")
-	f.field("BinaryU8", "ZeroB", "V6.B16")
+	f.rounder()
+	for i, zero := range []string{"ZeroA", "ZeroB"} {
+		if mul {
+			f.field("BinaryU8", zero, fmt.Sprintf("V%d.B16", 5+i))
+		} else {
+			f.op("MOVW BinaryU8_%s(R0), R16", zero)
+			f.wider(5 + i)
+		}
+	}
 	f.loop("loop")
 	f.op("FMOVQ.P 16(R1), F8")
 	f.op("FMOVQ.P 16(R2), F10")
@@ -69,6 +92,7 @@ func binaryU8(f *file, mul bool) {
 		for i, r := range fourRegs {
 			f.op("VSMULL%s_S4(%d, %d, %d)", upperSuffix[i%2], 10+i/2, 8+i/2, r)
 		}
+		f.toFloat(fourRegs)
 		f.scaleS4(fourRegs, func(int) int { return 3 })
 	} else {
 		f.wide(8, 5, 16)
@@ -120,6 +144,7 @@ and hi = 255-zero.
 		f.op("MOVWU %s(FP), R16", p)
 		f.op("VDUP R16, V%d.%s", i, []string{"S4", "S4", "B16", "S4"}[i])
 	}
+	f.rounder()
 	f.op("MOVD n+32(FP), R3")
 	f.loop("loop")
 	f.op("FLDPQ.P 32(R1), (F16, F17)")
@@ -144,7 +169,7 @@ func fromU8(f *file) {
 	f.op("MOVWU scale+16(FP), R16")
 	f.op("VDUP R16, V3.S4")
 	f.op("MOVWU zero+20(FP), R16")
-	f.op("VDUP R16, V5.B16")
+	f.wider(5)
 	f.op("MOVD n+24(FP), R3")
 	f.loop("loop")
 	f.op("FMOVQ.P 16(R1), F8")
@@ -302,8 +327,10 @@ func avgResultU8(f *file, vecs int) {
 		all = append(all, 16+v)
 		f.op("VSUB V4.S4, V%d.S4, V%d.S4", 16+v, 16+v)
 	}
+	f.toFloat(all)
 	f.scaleS4(all, func(int) int { return 3 })
 	f.clampS4(all)
+	f.rounder()
 	f.roundS4(all)
 	for v := 0; v < len(all); v += 4 {
 		f.narrowQ8(all[v : v+4])
