@@ -312,9 +312,10 @@ type poolU8 struct {
 }
 
 // generate emits the loops: blocks of channels, outermost, and pixels. block
-// returns the bytes of a pixel in pieces. What is left behind the last block of
-// 16 is a block of 16 that overlaps the one before, or, where there is none, one
-// of which a part is stored: it reads up to 15 bytes behind the channels.
+// returns the bytes of a pixel in pieces. What is left behind the last of the
+// widths, in falling order down to 32, is a block of 32 or 16 that overlaps the one
+// before, or, where there is none, one of which a part is stored: it reads up to
+// 15 bytes behind the channels.
 func (w *poolU8) generate(widths []int, begin, pixel func(), block func(name string, channels int) []piece) {
 	w.in, w.taps, w.size = w.load("In"), w.load("Taps"), w.load("C")
 	w.off, w.out, w.c, w.tap, w.rel = GP64(), GP64(), GP64(), GP64(), GP64()
@@ -335,38 +336,58 @@ func (w *poolU8) generate(widths []int, begin, pixel func(), block func(name str
 		TESTQ(left, left)
 		JNZ(LabelRef(name + "Pixel"))
 	}
+	whole := func(name string, channels int) {
+		pixels(name, channels, func(p []piece) { store(p, w.out) })
+	}
 	XORQ(w.c, w.c)
+	end := GP64()
 	for _, n := range widths {
 		name := fmt.Sprintf("block%d", n)
-		end := GP64()
 		Label(name)
 		LEAQ(Mem{Base: w.c, Disp: n}, end)
 		CMPQ(end, w.size)
 		JGT(LabelRef(name + "End"))
-		pixels(name, n, func(p []piece) { store(p, w.out) })
+		whole(name, n)
 		ADDQ(U32(n), w.c)
 		JMP(LabelRef(name))
 		Label(name + "End")
 	}
 	CMPQ(w.c, w.size)
-	JEQ(LabelRef("done"))
+	JGE(LabelRef("done"))
+	LEAQ(Mem{Base: w.c, Disp: 16}, end)
+	CMPQ(end, w.size)
+	JGE(LabelRef("upTo16"))
+	CMPQ(w.size, U8(32))
+	JLT(LabelRef("few32"))
+	LEAQ(Mem{Base: w.size, Disp: -32}, w.c)
+	JMP(LabelRef("block32"))
+	Label("few32")
+	pixels("few32", 32, func(p []piece) { w.storeFew("few32", p[0]) })
+	JMP(LabelRef("done"))
+	Label("upTo16")
 	CMPQ(w.size, U8(16))
-	JLT(LabelRef("few"))
+	JLT(LabelRef("few16"))
 	LEAQ(Mem{Base: w.size, Disp: -16}, w.c)
-	JMP(LabelRef("block16"))
-	Label("few")
-	pixels("few", 16, func(p []piece) { w.storeFew(p[0].x) })
+	whole("last16", 16)
+	JMP(LabelRef("done"))
+	Label("few16")
+	pixels("few16", 16, func(p []piece) { w.storeFew("few16", p[0]) })
 	Label("done")
 	VZEROUPPER()
 	RET()
 }
 
-// storeFew stores the first of 16 bytes, as many as there are channels.
-func (w *poolU8) storeFew(y reg.VecVirtual) {
-	x, to := y.AsX(), GP64()
+// storeFew stores the first bytes of a piece, as many as there are channels.
+func (w *poolU8) storeFew(name string, p piece) {
+	x, to := p.x.AsX(), GP64()
 	MOVQ(w.out, to)
+	if p.bytes == 32 { // there are more than 16
+		VMOVDQU(x, Mem{Base: to})
+		VEXTRACTI128(U8(1), p.x, x)
+		ADDQ(U8(16), to)
+	}
 	for n := 8; n > 0; n /= 2 {
-		next := fmt.Sprintf("store%d", n)
+		next := fmt.Sprintf("%sStore%d", name, n)
 		TESTQ(U32(n), w.size)
 		JZ(LabelRef(next))
 		switch m := (Mem{Base: to}); n {
@@ -408,7 +429,7 @@ func (w *poolU8) source(disp int) Mem { return Mem{Base: w.tap, Index: w.c, Scal
 func maxPoolU8() {
 	w := &poolU8{args: text("u8MaxPool"+target.suffix, "poolQ8", "PoolQ8", "u8MaxPool"+target.suffix+" is ref.U8MaxPool.")}
 	none := func() {}
-	w.generate([]int{128, 64, 32, 16}, none, none, func(name string, channels int) []piece {
+	w.generate([]int{128, 64, 32}, none, none, func(name string, channels int) []piece {
 		var acc []piece
 		for range max(1, channels/32) {
 			acc = append(acc, piece{zeroed(), min(channels, 32)})
@@ -435,7 +456,7 @@ func avgPoolU8() {
 	r.limit(broadcastD(w.field("Min")))
 	scale := GP64()
 	begin := func() { MOVQ(w.field("Scale"), scale) }
-	w.generate([]int{32, 16}, begin, func() { ADDQ(U8(4), scale) }, func(name string, channels int) []piece {
+	w.generate([]int{32}, begin, func() { ADDQ(U8(4), scale) }, func(name string, channels int) []piece {
 		narrow, wide := ymms(channels/16), ymms(channels/8)
 		for _, x := range wide {
 			VPXOR(x, x, x)
