@@ -39,8 +39,14 @@ func expected() []string {
 	case "amd64":
 		if cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3) {
 			names = append(names, "avx2")
+			if cpuid.CPU.Supports(cpuid.AVXVNNI) {
+				names = append(names, "avxvnni")
+			}
 			if cpuid.CPU.Supports(cpuid.BMI2, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL) {
 				names = append(names, "avx512")
+				if cpuid.CPU.Supports(cpuid.AVX512VNNI) {
+					names = append(names, "avx512vnni")
+				}
 			}
 		}
 	case "arm64":
@@ -60,8 +66,10 @@ func TestAvailable(t *testing.T) {
 	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil && runtime.GOARCH == "amd64" && !noasm {
 		flags := strings.Fields(string(b))
 		for rung, needs := range map[string][]string{
-			"avx2":   {"avx2", "fma"},
-			"avx512": {"avx2", "fma", "bmi2", "avx512f", "avx512bw", "avx512dq", "avx512vl"},
+			"avx2":       {"avx2", "fma"},
+			"avxvnni":    {"avx2", "fma", "avx_vnni"},
+			"avx512":     {"avx2", "fma", "bmi2", "avx512f", "avx512bw", "avx512dq", "avx512vl"},
+			"avx512vnni": {"avx2", "fma", "bmi2", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"},
 		} {
 			missing := func(flag string) bool { return !slices.Contains(flags, flag) }
 			if has := !slices.ContainsFunc(needs, missing); has != slices.Contains(rungNames(), rung) {

@@ -10,16 +10,25 @@ import (
 )
 
 // machine returns the rungs above ref that this CPU can run, each made from
-// the one below.
+// one below.
 func machine(s Set) []*Set {
 	var rungs []*Set
 	if cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3) {
 		avx2(&s)
 		rungs = append(rungs, new(s))
 	}
+	if cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.AVXVNNI) {
+		v := s // AVX-512 does not imply AVX-VNNI, so avx512 is not made from this one
+		avxvnni(&v)
+		rungs = append(rungs, &v)
+	}
 	if cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.BMI2, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL) {
 		avx512(&s)
 		rungs = append(rungs, new(s))
+		if cpuid.CPU.Supports(cpuid.AVX512VNNI) {
+			avx512vnni(&s)
+			rungs = append(rungs, new(s))
+		}
 	}
 	return rungs
 }
@@ -104,4 +113,20 @@ func avx512(s *Set) {
 	s.F32Norm = amd64.F32NormAVX512
 	s.F32Lerp, s.F32Max, s.F32ExpSum = amd64.F32LerpAVX512, amd64.F32MaxAVX512, amd64.F32ExpSumAVX512
 	s.F32Peak = amd64.F32PeakAVX512
+}
+
+// avxvnni replaces what the VEX encoding of VPDPBUSD does better.
+func avxvnni(s *Set) {
+	s.Name = "avxvnni"
+	s.Q8Gemm, s.Q8Igemm = amd64.Q8GemmAVXVNNI, amd64.Q8IgemmAVXVNNI
+	s.Q8GemmAny, s.Q8IgemmAny = amd64.Q8GemmAVXVNNI, amd64.Q8IgemmAVXVNNI
+	s.Q8 = amd64.Q8TileAVXVNNI
+}
+
+// avx512vnni replaces what VPDPBUSD of AVX-512 does better.
+func avx512vnni(s *Set) {
+	s.Name = "avx512vnni"
+	s.Q8Gemm, s.Q8Igemm = amd64.Q8GemmAVX512VNNI, amd64.Q8IgemmAVX512VNNI
+	s.Q8GemmAny, s.Q8IgemmAny = amd64.Q8GemmAVX512VNNI, amd64.Q8IgemmAVX512VNNI
+	s.Q8 = amd64.Q8TileAVX512VNNI
 }

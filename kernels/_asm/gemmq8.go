@@ -94,7 +94,11 @@ func (f q8Form) gemm(rows, cols int, indirect bool) {
 		}
 		g.dot()
 	}
-	g.epilogue(cols)
+	if target.wide {
+		g.wideEpilogue(cols)
+	} else {
+		g.epilogue(cols)
+	}
 	if rows == f.mr {
 		g.next(indirect)
 	}

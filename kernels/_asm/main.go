@@ -15,6 +15,7 @@ var files = map[string]func(){
 	"winograd":   winograds,
 	"gemm":       gemms,
 	"gemmq8":     gemmsQ8,
+	"gemmvnni":   gemmsVNNI,
 	"windowq8":   windowsQ8,
 	"window":     windows,
 	"unary":      unaries,

@@ -15,6 +15,11 @@ import (
 var rungs = map[string][]string{
 	"AVX2":   {"CMOV", "SSE", "SSE2", "AVX", "AVX2", "FMA3"},
 	"AVX512": {"CMOV", "SSE", "SSE2", "AVX", "AVX2", "FMA3", "BMI2", "AVX512F", "AVX512BW", "AVX512DQ", "AVX512VL"},
+
+	"AVXVNNI": {"CMOV", "SSE", "SSE2", "AVX", "AVX2", "FMA3", "AVXVNNI"},
+	"AVX512VNNI": {
+		"CMOV", "SSE", "SSE2", "AVX", "AVX2", "FMA3", "BMI2", "AVX512F", "AVX512BW", "AVX512DQ", "AVX512VL", "AVX512VNNI",
+	},
 }
 
 var (
