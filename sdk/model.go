@@ -106,13 +106,14 @@ func ports(vs []*graph.Value) []Port {
 // Metadata returns an entry of the file's metadata, "" if there is none.
 func (m *Model) Metadata(key string) string { return m.graph.Meta(key) }
 
-// compile makes an engine session.
-func (m *Model) compile(c SessionConfig) (*engine.Session, error) {
+// compile makes an engine session, and gives the lowered graph that it runs.
+func (m *Model) compile(c SessionConfig) (*graph.Graph, *engine.Session, error) {
 	p, err := m.program(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return engine.New(p.graph, engine.Options{Threads: c.Threads, NoSpin: c.NoSpin, MemoryLimit: c.MemoryLimit, Profile: c.Profile, Cache: &p.cache})
+	s, err := engine.New(p.graph, engine.Options{Threads: c.Threads, NoSpin: c.NoSpin, MemoryLimit: c.MemoryLimit, Profile: c.Profile, Cache: &p.cache})
+	return p.graph, s, err
 }
 
 // program lowers the model for a configuration. The last result is kept, so
@@ -145,8 +146,9 @@ type Info struct {
 	Metadata        map[string]string
 	Unsupported     []Problem // what cannot run; the fields below are zero if there is any
 	Shapes          map[string][]int
-	Stats           Stats // at the sizes of Shapes
-	PlanError       error // why no session could be made at these sizes, nil otherwise
+	Stats           Stats  // at the sizes of Shapes
+	KeptFloat       []Kept // see Session.KeptFloat
+	PlanError       error  // why no session could be made at these sizes, nil otherwise
 }
 
 // Inspect reads a model and describes it; one that cannot run is described
@@ -197,7 +199,7 @@ func Inspect(path string) (*Info, error) {
 		return info, nil
 	}
 	defer s.Close()
-	info.Stats = s.Stats()
+	info.Stats, info.KeptFloat = s.Stats(), s.KeptFloat()
 	return info, nil
 }
 

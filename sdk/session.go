@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/edgecam/edgecam/internal/engine"
+	"github.com/edgecam/edgecam/internal/graph"
+	"github.com/edgecam/edgecam/internal/pass"
 	"github.com/edgecam/edgecam/kernels"
 )
 
@@ -38,8 +40,13 @@ type SessionConfig struct {
 type Session struct {
 	model  *Model
 	config SessionConfig
+	graph  *graph.Graph // lowered
 	s      *engine.Session
 }
+
+// Kept is a convolution or matrix product that computes in float32, and why
+// that of a quantized model does; Why is "" where the node is not quantized.
+type Kept = pass.Kept
 
 // StepTime is one line of a profile: a step with its node, operator,
 // micro-kernel, output shape, time and multiply-adds.
@@ -60,11 +67,11 @@ type Stats struct {
 // contents that no plan can foresee (an index out of range), every error
 // shows here and not in Run.
 func (m *Model) NewSession(c SessionConfig) (*Session, error) {
-	s, err := m.compile(c)
+	g, s, err := m.compile(c)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", m.path, err)
 	}
-	return &Session{m, c, s}, nil
+	return &Session{m, c, g, s}, nil
 }
 
 // Replan makes the session run at other sizes: another batch, another
@@ -124,6 +131,14 @@ func (s *Session) Stats() Stats {
 	st := Stats{Threads: s.s.Threads(), Kernels: s.s.Kernels(), ArenaBytes: s.s.ArenaBytes(), WeightBytes: s.s.WeightBytes(), MACs: s.s.MACs()}
 	st.Int8Coverage = int8Coverage(s.s.Profile())
 	return st
+}
+
+// KeptFloat lists the convolutions and matrix products that compute in float32,
+// in order of execution. It is empty for a model that runs in int8 throughout, and
+// for a float model it is all of them.
+func (s *Session) KeptFloat() []Kept {
+	_, _, kept := pass.Coverage(s.graph)
+	return kept
 }
 
 // Close makes further runs fail. It waits for one that is under way.

@@ -30,6 +30,7 @@ type benchmark struct {
 	Kernels        string      `json:"kernels"`
 	MACs           int64       `json:"macs"`
 	Int8Coverage   float64     `json:"int8_coverage"`
+	KeptFloat      []keptFloat `json:"kept_float"` // of a model that runs in int8 elsewhere
 	Histogram      []bucket    `json:"histogram"`
 	Peaks          *peaks      `json:"peaks,omitempty"`      // with --profile
 	Efficiency     *efficiency `json:"efficiency,omitempty"` // with --profile
@@ -168,6 +169,7 @@ func runBench(ctx context.Context, o output, f benchFlags) error {
 	}
 	r.Threads, r.Runs, r.Millis, r.Histogram = st.Threads, len(times), quantilesOf(times), histogram(times)
 	r.ArenaBytes, r.WeightBytes, r.Kernels, r.MACs, r.Int8Coverage = st.ArenaBytes, st.WeightBytes, st.Kernels, st.MACs, st.Int8Coverage
+	r.KeptFloat = keptFloats(s.KeptFloat(), st.Int8Coverage)
 	if old != nil {
 		r.Compare = &benchDiff{With: f.compare, Min: round(r.Millis.Min/old.Millis.Min, 4), Median: round(r.Millis.Median/old.Millis.Median, 4)}
 	}
@@ -340,6 +342,9 @@ func printBenchmark(o output, r *benchmark, histogram bool) error {
 	}
 	err = o.line("  load %.1f ms, %s multiply-adds%s, arena %s, weights %s, resident growth %s", r.LoadMillis, count(r.MACs), rate,
 		bytesString(int64(r.ArenaBytes)), bytesString(int64(r.WeightBytes)), bytesString(r.RSSGrowthBytes))
+	if n := len(r.KeptFloat); err == nil && n > 0 {
+		err = o.line("  %d nodes in float32; edgecam inspect says which and why", n)
+	}
 	if err == nil && r.Compare != nil {
 		err = o.line("  against %s: min x %.3f, median x %.3f", r.Compare.With, r.Compare.Min, r.Compare.Median)
 	}

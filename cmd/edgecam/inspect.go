@@ -26,6 +26,34 @@ type inspection struct {
 	Kernels     string         `json:"kernels,omitempty"`
 	Unsupported []sdk.Problem  `json:"unsupported"`
 	PlanError   string         `json:"plan_error,omitempty"`
+	KeptFloat   []keptFloat    `json:"kept_float"` // of a model that runs in int8 elsewhere
+}
+
+// keptFloat is a convolution or matrix product of an int8 model that computes in
+// float32.
+type keptFloat struct {
+	Node string `json:"node"`
+	Op   string `json:"op"`
+	MACs int64  `json:"macs"`
+	Why  string `json:"why"`
+}
+
+// keptFloats lists what an int8 model computes in float32; of a float model, which
+// computes everything so, it lists nothing.
+func keptFloats(kept []sdk.Kept, coverage float64) []keptFloat {
+	out := []keptFloat{}
+	quantized := coverage > 0 || slices.ContainsFunc(kept, func(k sdk.Kept) bool { return k.Why != "" })
+	if !quantized {
+		return out
+	}
+	for _, k := range kept {
+		why := k.Why
+		if why == "" {
+			why = "the file does not quantize it"
+		}
+		out = append(out, keptFloat{Node: k.Node, Op: k.Type, MACs: k.MACs, Why: why})
+	}
+	return out
 }
 
 // port is an input or output in JSON. A symbolic extent is its name, or null
@@ -86,7 +114,7 @@ batch and 320 for other symbolic sizes.`,
 func inspectionOf(info *sdk.Info) inspection {
 	v := inspection{Opset: info.Opset, Producer: info.Producer, Inputs: jsonPorts(info.Inputs), Outputs: jsonPorts(info.Outputs), Ops: info.Ops, Params: info.Params,
 		MACs: info.Stats.MACs, Int8: info.Stats.Int8Coverage, ArenaBytes: info.Stats.ArenaBytes, WeightBytes: info.Stats.WeightBytes, Kernels: info.Stats.Kernels,
-		Unsupported: info.Unsupported}
+		Unsupported: info.Unsupported, KeptFloat: keptFloats(info.KeptFloat, info.Stats.Int8Coverage)}
 	if v.Unsupported == nil {
 		v.Unsupported = []sdk.Problem{}
 	}
@@ -138,6 +166,12 @@ func printInspection(o output, path string, info *sdk.Info) error {
 		fmt.Fprintf(&b, "  at %s: %s multiply-adds, %.0f %% of them in int8, arena %s, weights %s\n", strings.Join(sizes, ", "), count(s.MACs),
 			s.Int8Coverage*100, bytesString(int64(s.ArenaBytes)), bytesString(int64(s.WeightBytes)))
 		fmt.Fprintf(&b, "  kernels  %s\n", s.Kernels)
+		if kept := keptFloats(info.KeptFloat, s.Int8Coverage); len(kept) > 0 {
+			fmt.Fprintf(&b, "  in float32:\n")
+			for _, k := range kept {
+				fmt.Fprintf(&b, "    %s (%s), %s multiply-adds: %s\n", k.Node, k.Op, count(k.MACs), k.Why)
+			}
+		}
 	}
 	return o.line("%s", strings.TrimRight(b.String(), "\n"))
 }
