@@ -12,7 +12,7 @@ import (
 // PoolU8 is the machine form of a two-dimensional pooling of uint8 numbers over
 // channels-last data: the maximum, or round(clamp((Σ (x - ZeroA))/d·Ratio, Lo,
 // Hi)) + Zero, rounded half to even, where d is the number of places that the
-// average divides by and Ratio/d is one float32.
+// average divides by, at least one, and Ratio/d is one float32.
 type PoolU8 struct {
 	PoolNHWC
 	ZeroA, Zero int32
@@ -47,7 +47,7 @@ func (p *PoolU8) Eval(in, out []*tensor.Tensor) error {
 					})
 					out[0].Data[k] = uint8(top)
 					if !p.Max {
-						f := float32(float32(sum) * (p.Ratio / float32(div)))
+						f := float32(float32(sum) * (p.Ratio / float32(max(div, 1))))
 						out[0].Data[k] = ref.Q8Round(min(max(f, p.Lo), p.Hi), p.Zero)
 					}
 					k++
@@ -78,7 +78,7 @@ func (p *PoolU8) Prepare(env *Env) ([]Step, error) {
 			for len(d.offsets) < start+p.KH*p.KW {
 				d.offsets = append(d.offsets, -1)
 			}
-			d.scale = append(d.scale, p.Ratio/float32(div))
+			d.scale = append(d.scale, p.Ratio/float32(max(div, 1)))
 		}
 	}
 	taps := p.KH * p.KW
