@@ -19,14 +19,14 @@ func sign(x, _, _ float64) float64 {
 	return x // zero, or NaN
 }
 
-func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+func sigmoid(x float64) float64 { return 1 / (1 + exp(-x)) }
 
-func softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
+func softplus(x float64) float64 { return max(x, 0) + log1p(exp(-math.Abs(x))) }
 
-func gelu(x, _, _ float64) float64 { return .5 * x * (1 + math.Erf(x/math.Sqrt2)) }
+func gelu(x, _, _ float64) float64 { return .5 * x * (1 + erf(x/math.Sqrt2)) }
 
 func geluTanh(x, _, _ float64) float64 {
-	return .5 * x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+.044715*x*x*x)))
+	return .5 * x * (1 + tanh(math.Sqrt(2/math.Pi)*(x+float64(.044715*x*x*x))))
 }
 
 func leakyRelu(x, a, _ float64) float64 {
@@ -45,21 +45,21 @@ func thresholdedRelu(x, a, _ float64) float64 {
 
 func elu(x, a, _ float64) float64 {
 	if x < 0 {
-		return a * math.Expm1(x)
+		return a * expm1(x)
 	}
 	return x
 }
 
 func celu(x, a, _ float64) float64 {
 	if x < 0 {
-		return a * math.Expm1(x/a)
+		return a * expm1(x/a)
 	}
 	return x
 }
 
 func selu(x, a, b float64) float64 { return b * elu(x, a, 0) }
 
-func hardSigmoid(x, a, b float64) float64 { return min(max(a*x+b, 0), 1) }
+func hardSigmoid(x, a, b float64) float64 { return min(max(float64(a*x)+b, 0), 1) }
 
 func shrink(x, a, b float64) float64 {
 	switch {

@@ -2,7 +2,6 @@ package op
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/edgecam/edgecam/internal/graph"
 	"github.com/edgecam/edgecam/internal/tensor"
@@ -205,7 +204,7 @@ func (q *QLinearUnary) table(in []*tensor.Tensor, d tensor.DType) (table [256]by
 	for i, v := range qx.real() {
 		switch {
 		case q.Sigmoid:
-			v = float32(1 / (1 + math.Exp(-float64(v))))
+			v = float32(sigmoid(float64(v)))
 		case v < 0:
 			v *= q.Alpha
 		}

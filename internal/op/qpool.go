@@ -191,7 +191,7 @@ func (q *QLinearSoftmax) Eval(in, out []*tensor.Tensor) error {
 	// Entry i is exp of the real distance between the largest and a byte.
 	var table [256]float64
 	for i := range table {
-		table[i] = math.Exp(-float64(i) * float64(qx.scale))
+		table[i] = exp(-float64(float64(i) * float64(qx.scale)))
 	}
 	for o := range outer {
 		for k := range inner {
