@@ -170,10 +170,10 @@ func input(r *rand.Rand, n int, extreme bool) []uint8 {
 }
 
 // weights returns n random weights, none of them below least. Those that are
-// extreme have one sign.
+// extreme are the same, the largest or those with the largest low half.
 func weights(r *rand.Rand, n int, least int8, extreme bool) []int8 {
 	w := make([]int8, n)
-	big := []int8{least, 127}[r.IntN(2)]
+	big := []int8{least, 127, -120, 120, 8, -8}[r.IntN(6)]
 	for i := range w {
 		w[i] = max(int8(r.IntN(256)-128), least)
 		if extreme {
@@ -380,7 +380,8 @@ func TestQ8Dwconv(t *testing.T) {
 	forEachRung(t, func(t *testing.T, s *kernels.Set) {
 		mem := newMemory(t)
 		r := rand.New(rand.NewPCG(25, 26))
-		for i, c := range windowCases() {
+		many := []windowCase{{2, 511, 5, atEnd, false}, {3, 512, 37, atEnd, false}, {2, 513, 33, atStart, false}, {3, 600, 17, atEnd, false}}
+		for i, c := range append(windowCases(), many...) {
 			for j := range 3 {
 				table := make([]int32, c.pixels*c.taps)
 				for k := range table {

@@ -47,7 +47,7 @@ func dwconvQ8() {
 		"\t\t}",
 		"\t\tOut[p][c] = round(clamp(acc·scale[c], Min, Max)) + Zero, or a float32",
 		"\t} }")}
-	d.scratch, d.state = AllocLocal(dwScratch), AllocLocal(8*3)
+	d.scratch, d.state = AllocLocal(dwScratch+8), AllocLocal(8*3)
 	d.rec, d.c, d.w, d.bias = GP64(), GP64(), GP64(), GP64()
 	for _, m := range []*Mem{&d.pairs, &d.size, &d.end, &d.first, &d.rest, &d.width} {
 		*m = AllocLocal(8)
@@ -114,11 +114,28 @@ func (d *dwQ8) records() {
 // addresses stores the addresses of taps, at least one; that of an odd last one
 // twice, since its missing partner has no weight. off moves past the taps.
 func (d *dwQ8) addresses(label string, off, to, taps reg.GPVirtual) {
-	in, p := d.args.load("In"), GP64()
+	in, zero := YMM(), YMM()
+	VPBROADCASTQ(d.args.field("In"), in)
+	VPBROADCASTQ(d.args.field("ZeroA"), zero)
+	JMP(LabelRef(label + "FourTest"))
+	Label(label + "Four")
+	offsets, at := YMM(), YMM()
+	VPMOVSXDQ(Mem{Base: off}, offsets)
+	VPADDQ(in, offsets, at)
+	VBLENDVPD(offsets, zero, at, at)
+	VMOVDQU(at, Mem{Base: to})
+	ADDQ(U8(16), off)
+	ADDQ(U8(32), to)
+	Label(label + "FourTest")
+	SUBQ(U8(4), taps)
+	JGE(LabelRef(label + "Four"))
+	ADDQ(U8(4), taps)
+	JZ(LabelRef(label + "Addressed"))
+	base, p := d.args.load("In"), GP64()
 	Label(label + "Address")
 	MOVLQSX(Mem{Base: off}, p)
 	TESTQ(p, p)
-	LEAQ(Mem{Base: in, Index: p, Scale: 1}, p)
+	LEAQ(Mem{Base: base, Index: p, Scale: 1}, p)
 	CMOVQLT(d.args.field("ZeroA"), p)
 	MOVQ(p, Mem{Base: to})
 	ADDQ(U8(4), off)
@@ -126,6 +143,7 @@ func (d *dwQ8) addresses(label string, off, to, taps reg.GPVirtual) {
 	DECQ(taps)
 	JNZ(LabelRef(label + "Address"))
 	MOVQ(p, Mem{Base: to})
+	Label(label + "Addressed")
 }
 
 // blocks emits the loop over blocks of 32 channels, of which at most 15 may be
@@ -191,22 +209,21 @@ func (d *dwQ8) block(b dwBlockQ8) {
 	out := GP64()
 	LEAQ(d.scratch, d.rec)
 	MOVQ(d.first, out)
-	CMPQ(d.pairs, U8(5))
+	CMPQ(d.args.field("Taps"), U8(9))
 	JNE(LabelRef(b.name + "Any"))
 
 	hi, toBytes := YMM(), newBytes(d.args)
 	VBROADCASTSS(d.args.field("Max"), hi)
-	Label(b.name + "Five")
-	acc := d.pairsOf(b, 5)
-	sums := d.combine(b, acc)
+	Label(b.name + "Nine")
+	sums := d.combine(b, d.nine(b))
 	for i := range sums {
 		VPADDD(b.at(d.bias, i), sums[i], sums[i])
 	}
-	d.store(b, b.name+"Five", sums, hi, toBytes, out)
+	d.store(b, b.name+"Nine", sums, hi, toBytes, out)
 	ADDQ(d.args.field("OutStride"), out)
 	ADDQ(d.size, d.rec)
 	CMPQ(d.rec, d.end)
-	JLT(LabelRef(b.name + "Five"))
+	JLT(LabelRef(b.name + "Nine"))
 	JMP(LabelRef(b.name + "End"))
 
 	Label(b.name + "Any")
@@ -226,35 +243,43 @@ func (d *dwQ8) block(b dwBlockQ8) {
 	Label(b.name + "End")
 }
 
-// pairOf adds the products of one pair to acc, or sets them. The 16's come first,
-// then the units.
-func (d *dwQ8) pairOf(b dwBlockQ8, acc [4]reg.VecVirtual, from, w reg.GPVirtual, i int, set bool) {
-	x, y, lo := b.vec(), b.vec(), b.vec()
-	for j, v := range []reg.VecVirtual{x, y} {
-		p := GP64()
-		MOVQ(Mem{Base: from, Disp: 16*i + 8*j}, p)
-		VMOVDQU(Mem{Base: p, Index: d.c, Scale: 1}, v)
-	}
+// tap returns the block's channels of a tap.
+func (d *dwQ8) tap(b dwBlockQ8, from reg.GPVirtual, i int) reg.VecVirtual {
+	x, p := b.vec(), GP64()
+	MOVQ(Mem{Base: from, Disp: 8 * i}, p)
+	VMOVDQU(Mem{Base: p, Index: d.c, Scale: 1}, x)
+	return x
+}
+
+// add adds the products of the pair of taps x and y with weights i to acc, or
+// sets them. The 16's come first, then the units.
+func (d *dwQ8) add(b dwBlockQ8, acc [4]reg.VecVirtual, x, y reg.VecVirtual, w reg.GPVirtual, i int, set bool) {
+	lo, hi := b.vec(), b.vec()
 	VPUNPCKLBW(y, x, lo)
-	VPUNPCKHBW(y, x, x)
-	for j, a := range acc {
-		m := b.at(w, 4*i+j)
-		if set {
-			VPMADDUBSW(m, []reg.VecVirtual{lo, x}[j%2], a)
-			continue
+	VPUNPCKHBW(y, x, hi)
+	var products [4]reg.VecVirtual
+	for j := range products {
+		products[j] = acc[j]
+		if !set {
+			products[j] = b.vec()
 		}
-		p := b.vec()
-		VPMADDUBSW(m, []reg.VecVirtual{lo, x}[j%2], p)
-		VPADDW(p, a, a)
+		VPMADDUBSW(b.at(w, 4*i+j), []reg.VecVirtual{lo, hi}[j%2], products[j])
+	}
+	if !set {
+		for j, p := range products {
+			VPADDW(p, acc[j], acc[j])
+		}
 	}
 }
 
-// pairsOf returns the sums of products of the first pairs of the pixel.
-func (d *dwQ8) pairsOf(b dwBlockQ8, pairs int) [4]reg.VecVirtual {
+// nine returns the sums of products of nine taps.
+func (d *dwQ8) nine(b dwBlockQ8) [4]reg.VecVirtual {
 	acc := b.vecs()
-	for i := range pairs {
-		d.pairOf(b, acc, d.rec, d.w, i, i == 0)
+	for i := range 4 {
+		d.add(b, acc, d.tap(b, d.rec, 2*i), d.tap(b, d.rec, 2*i+1), d.w, i, i == 0)
 	}
+	last := d.tap(b, d.rec, 8)
+	d.add(b, acc, last, last, d.w, 4, false)
 	return acc
 }
 
@@ -293,7 +318,7 @@ func (d *dwQ8) chunks(b dwBlockQ8, sums [4]reg.VecVirtual) {
 		VPXOR(a, a, a)
 	}
 	Label(b.name + "Pair")
-	d.pairOf(b, acc, from, w, 0, false)
+	d.add(b, acc, d.tap(b, from, 0), d.tap(b, from, 1), w, 0, false)
 	ADDQ(U8(16), from)
 	ADDQ(U32(4*b.channels), w)
 	DECQ(n)
@@ -370,25 +395,21 @@ func (d *dwQ8) storeFloats(b dwBlockQ8, label string, sums [4]reg.VecVirtual, ou
 	}
 	LEAQ(Mem{Base: out, Index: d.c, Scale: 4}, p)
 	MOVQ(d.rest, n)
-	var inOrder [4]reg.VecVirtual
-	if b.channels == 32 {
-		for i := range 2 {
-			inOrder[i], inOrder[2+i] = YMM(), YMM()
-			VPERM2F128(U8(0x20), sums[2*i+1], sums[2*i], inOrder[i])
-			VPERM2F128(U8(0x31), sums[2*i+1], sums[2*i], inOrder[2+i])
-		}
-		for i := range 2 {
-			VMOVUPS(inOrder[i], Mem{Base: p, Disp: 32 * i})
-		}
-		ADDQ(U8(64), p)
-		SUBQ(U8(16), n)
-	} else {
-		for i := range 2 {
-			inOrder[2+i] = YMM()
-			VMOVUPS(sums[2*i], inOrder[2+i].AsX())
-			VINSERTF128(U8(1), sums[2*i+1], inOrder[2+i], inOrder[2+i])
-		}
+	if b.channels == 16 {
+		d.storeQuads(label, sums, p, n)
+		return
 	}
+	var inOrder [4]reg.VecVirtual
+	for i := range 2 {
+		inOrder[i], inOrder[2+i] = YMM(), YMM()
+		VPERM2F128(U8(0x20), sums[2*i+1], sums[2*i], inOrder[i])
+		VPERM2F128(U8(0x31), sums[2*i+1], sums[2*i], inOrder[2+i])
+	}
+	for i := range 2 {
+		VMOVUPS(inOrder[i], Mem{Base: p, Disp: 32 * i})
+	}
+	ADDQ(U8(64), p)
+	SUBQ(U8(16), n)
 	CMPQ(n, U8(16))
 	JLT(LabelRef(label + "PartialFloat"))
 	for i, x := range inOrder[2:] {
@@ -397,6 +418,46 @@ func (d *dwQ8) storeFloats(b dwBlockQ8, label string, sums [4]reg.VecVirtual, ou
 	JMP(LabelRef(label + "Stored"))
 	Label(label + "PartialFloat")
 	storeBits(label+"Floats", [][]reg.VecVirtual{inOrder[2:]}, []reg.GPVirtual{p}, n)
+}
+
+// storeQuads stores the first n, at most 16, of four registers of 4 floats each.
+func (d *dwQ8) storeQuads(label string, quads [4]reg.VecVirtual, p, n reg.GPVirtual) {
+	CMPQ(n, U8(16))
+	JLT(LabelRef(label + "PartialFloat"))
+	for i, x := range quads {
+		VMOVUPS(x, Mem{Base: p, Disp: 16 * i})
+	}
+	JMP(LabelRef(label + "Stored"))
+	Label(label + "PartialFloat")
+	TESTQ(U32(8), n)
+	JZ(LabelRef(label + "Quads"))
+	for i := range 2 {
+		VMOVUPS(quads[i], Mem{Base: p, Disp: 16 * i})
+		VMOVAPS(quads[2+i], quads[i])
+	}
+	ADDQ(U8(32), p)
+	Label(label + "Quads")
+	TESTQ(U32(4), n)
+	JZ(LabelRef(label + "Quad"))
+	VMOVUPS(quads[0], Mem{Base: p})
+	VMOVAPS(quads[1], quads[0])
+	ADDQ(U8(16), p)
+	Label(label + "Quad")
+	storePair(label+"Floats", quads[0], p, n)
+}
+
+// storePair stores the first n%4 floats of x.
+func storePair(label string, x reg.VecVirtual, p, n reg.GPVirtual) {
+	TESTQ(U32(2), n)
+	JZ(LabelRef(label + "2"))
+	VMOVLPS(x, Mem{Base: p})
+	VMOVHLPS(x, x, x)
+	ADDQ(U8(8), p)
+	Label(label + "2")
+	TESTQ(U32(1), n)
+	JZ(LabelRef(label + "1"))
+	VMOVSS(x, Mem{Base: p})
+	Label(label + "1")
 }
 
 // u8ToI16 generates the conversion that makes A of q8Pairs.

@@ -6,37 +6,54 @@
 
 // func q8DwconvAVX2(a *dwconvQ8)
 // Requires: AVX, AVX2, CMOV
-TEXT ·q8DwconvAVX2(SB), $4168-8
+TEXT ·q8DwconvAVX2(SB), $4176-8
 	MOVQ a+0(FP), AX
 	MOVQ 16(AX), CX
-	MOVQ CX, 4096(SP)
-	MOVQ 32(AX), CX
 	MOVQ CX, 4104(SP)
-	MOVQ 48(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 4112(SP)
+	MOVQ 48(AX), CX
+	MOVQ CX, 4120(SP)
 	MOVQ 56(AX), CX
 	INCQ CX
 	SHRQ $0x01, CX
-	MOVQ CX, 4120(SP)
-	SHLQ $0x04, CX
 	MOVQ CX, 4128(SP)
+	SHLQ $0x04, CX
+	MOVQ CX, 4136(SP)
 
 strip:
-	CMPQ 4112(SP), $0x00
+	CMPQ 4120(SP), $0x00
 	JE   end
-	MOVQ 4104(SP), CX
-	MOVQ CX, 4144(SP)
+	MOVQ 4112(SP), CX
+	MOVQ CX, 4152(SP)
 	LEAQ (SP), CX
-	MOVQ 4096(SP), DX
-	MOVQ 4112(SP), BX
+	MOVQ 4104(SP), DX
+	MOVQ 4120(SP), BX
 	LEAQ 4096(SP), DI
-	SUBQ 4128(SP), DI
+	SUBQ 4136(SP), DI
 
 record:
-	CMPQ CX, DI
-	JGT  recordsEnd
-	MOVQ CX, SI
-	MOVQ 56(AX), R8
+	CMPQ         CX, DI
+	JGT          recordsEnd
+	MOVQ         CX, SI
+	MOVQ         56(AX), R8
+	VPBROADCASTQ (AX), Y0
+	VPBROADCASTQ 8(AX), Y1
+	JMP          recordFourTest
+
+recordFour:
+	VPMOVSXDQ (DX), Y2
+	VPADDQ    Y0, Y2, Y3
+	VBLENDVPD Y2, Y1, Y3, Y3
+	VMOVDQU   Y3, (SI)
+	ADDQ      $0x10, DX
+	ADDQ      $0x20, SI
+
+recordFourTest:
+	SUBQ $0x04, R8
+	JGE  recordFour
+	ADDQ $0x04, R8
+	JZ   recordAddressed
 	MOVQ (AX), R9
 
 recordAddress:
@@ -50,32 +67,34 @@ recordAddress:
 	DECQ    R8
 	JNZ     recordAddress
 	MOVQ    R10, (SI)
-	MOVQ    40(AX), SI
-	ADDQ    SI, 4104(SP)
-	ADDQ    4128(SP), CX
-	DECQ    BX
-	JNZ     record
+
+recordAddressed:
+	MOVQ 40(AX), SI
+	ADDQ SI, 4112(SP)
+	ADDQ 4136(SP), CX
+	DECQ BX
+	JNZ  record
 
 recordsEnd:
-	MOVQ DX, 4096(SP)
-	MOVQ BX, 4112(SP)
-	MOVQ CX, 4136(SP)
+	MOVQ DX, 4104(SP)
+	MOVQ BX, 4120(SP)
+	MOVQ CX, 4144(SP)
 	XORQ DX, DX
 	MOVQ 24(AX), SI
 	MOVQ 64(AX), CX
-	MOVQ CX, 4152(SP)
+	MOVQ CX, 4160(SP)
 	ADDQ $0x0f, CX
 	ANDQ $-16, CX
 	SHLQ $0x02, CX
-	MOVQ CX, 4160(SP)
+	MOVQ CX, 4168(SP)
 	LEAQ (SI)(CX*2), BX
 
 block:
-	CMPQ         4152(SP), $0x10
+	CMPQ         4160(SP), $0x10
 	JLE          half
 	LEAQ         (SP), CX
-	MOVQ         4144(SP), DI
-	CMPQ         4120(SP), $0x05
+	MOVQ         4152(SP), DI
+	CMPQ         56(AX), $0x09
 	JNE          wholeAny
 	VPBROADCASTD 80(AX), Y1
 	VBROADCASTSS 72(AX), Y2
@@ -86,13 +105,13 @@ block:
 	VPACKSSDW    Y1, Y1, Y1
 	VBROADCASTSS 76(AX), Y0
 
-wholeFive:
+wholeNine:
 	MOVQ       (CX), R8
-	VMOVDQU    (R8)(DX*1), Y6
-	MOVQ       8(CX), R8
 	VMOVDQU    (R8)(DX*1), Y3
-	VPUNPCKLBW Y3, Y6, Y5
-	VPUNPCKHBW Y3, Y6, Y6
+	MOVQ       8(CX), R8
+	VMOVDQU    (R8)(DX*1), Y4
+	VPUNPCKLBW Y4, Y3, Y5
+	VPUNPCKHBW Y4, Y3, Y6
 	VPMADDUBSW (BX), Y5, Y3
 	VPMADDUBSW 32(BX), Y6, Y4
 	VPMADDUBSW 64(BX), Y5, Y5
@@ -104,12 +123,12 @@ wholeFive:
 	VPUNPCKLBW Y8, Y7, Y9
 	VPUNPCKHBW Y8, Y7, Y7
 	VPMADDUBSW 128(BX), Y9, Y8
-	VPADDW     Y8, Y3, Y3
-	VPMADDUBSW 160(BX), Y7, Y8
-	VPADDW     Y8, Y4, Y4
-	VPMADDUBSW 192(BX), Y9, Y8
-	VPADDW     Y8, Y5, Y5
+	VPMADDUBSW 160(BX), Y7, Y10
+	VPMADDUBSW 192(BX), Y9, Y9
 	VPMADDUBSW 224(BX), Y7, Y7
+	VPADDW     Y8, Y3, Y3
+	VPADDW     Y10, Y4, Y4
+	VPADDW     Y9, Y5, Y5
 	VPADDW     Y7, Y6, Y6
 	MOVQ       32(CX), R8
 	VMOVDQU    (R8)(DX*1), Y7
@@ -118,12 +137,12 @@ wholeFive:
 	VPUNPCKLBW Y8, Y7, Y9
 	VPUNPCKHBW Y8, Y7, Y7
 	VPMADDUBSW 256(BX), Y9, Y8
-	VPADDW     Y8, Y3, Y3
-	VPMADDUBSW 288(BX), Y7, Y8
-	VPADDW     Y8, Y4, Y4
-	VPMADDUBSW 320(BX), Y9, Y8
-	VPADDW     Y8, Y5, Y5
+	VPMADDUBSW 288(BX), Y7, Y10
+	VPMADDUBSW 320(BX), Y9, Y9
 	VPMADDUBSW 352(BX), Y7, Y7
+	VPADDW     Y8, Y3, Y3
+	VPADDW     Y10, Y4, Y4
+	VPADDW     Y9, Y5, Y5
 	VPADDW     Y7, Y6, Y6
 	MOVQ       48(CX), R8
 	VMOVDQU    (R8)(DX*1), Y7
@@ -132,26 +151,24 @@ wholeFive:
 	VPUNPCKLBW Y8, Y7, Y9
 	VPUNPCKHBW Y8, Y7, Y7
 	VPMADDUBSW 384(BX), Y9, Y8
-	VPADDW     Y8, Y3, Y3
-	VPMADDUBSW 416(BX), Y7, Y8
-	VPADDW     Y8, Y4, Y4
-	VPMADDUBSW 448(BX), Y9, Y8
-	VPADDW     Y8, Y5, Y5
+	VPMADDUBSW 416(BX), Y7, Y10
+	VPMADDUBSW 448(BX), Y9, Y9
 	VPMADDUBSW 480(BX), Y7, Y7
+	VPADDW     Y8, Y3, Y3
+	VPADDW     Y10, Y4, Y4
+	VPADDW     Y9, Y5, Y5
 	VPADDW     Y7, Y6, Y6
 	MOVQ       64(CX), R8
 	VMOVDQU    (R8)(DX*1), Y7
-	MOVQ       72(CX), R8
-	VMOVDQU    (R8)(DX*1), Y8
-	VPUNPCKLBW Y8, Y7, Y9
-	VPUNPCKHBW Y8, Y7, Y7
-	VPMADDUBSW 512(BX), Y9, Y8
-	VPADDW     Y8, Y3, Y3
-	VPMADDUBSW 544(BX), Y7, Y8
-	VPADDW     Y8, Y4, Y4
-	VPMADDUBSW 576(BX), Y9, Y8
-	VPADDW     Y8, Y5, Y5
+	VPUNPCKLBW Y7, Y7, Y8
+	VPUNPCKHBW Y7, Y7, Y7
+	VPMADDUBSW 512(BX), Y8, Y9
+	VPMADDUBSW 544(BX), Y7, Y10
+	VPMADDUBSW 576(BX), Y8, Y8
 	VPMADDUBSW 608(BX), Y7, Y7
+	VPADDW     Y9, Y3, Y3
+	VPADDW     Y10, Y4, Y4
+	VPADDW     Y8, Y5, Y5
 	VPADDW     Y7, Y6, Y6
 	VPUNPCKLWD Y3, Y5, Y7
 	VPUNPCKHWD Y3, Y5, Y3
@@ -165,7 +182,7 @@ wholeFive:
 	VPADDD     32(SI), Y3, Y3
 	VPADDD     64(SI), Y5, Y5
 	VPADDD     96(SI), Y4, Y4
-	MOVQ       4160(SP), R8
+	MOVQ       4168(SP), R8
 	ADDQ       SI, R8
 	VCVTDQ2PS  Y7, Y7
 	VMULPS     (R8), Y7, Y7
@@ -180,7 +197,7 @@ wholeFive:
 	VMULPS     96(R8), Y4, Y4
 	VMINPS     Y4, Y0, Y4
 	CMPL       84(AX), $0x00
-	JNE        wholeFiveFloat
+	JNE        wholeNineFloat
 	VCVTPS2DQ  Y7, Y7
 	VCVTPS2DQ  Y3, Y3
 	VPACKSSDW  Y3, Y7, Y7
@@ -192,53 +209,53 @@ wholeFive:
 	VPACKUSWB  Y5, Y7, Y7
 	VPMAXUB    Y2, Y7, Y7
 	LEAQ       (DI)(DX*1), R8
-	CMPQ       4152(SP), $0x20
-	JLT        wholeFivePartial
+	CMPQ       4160(SP), $0x20
+	JLT        wholeNinePartial
 	VMOVDQU    Y7, (R8)
-	JMP        wholeFiveStored
+	JMP        wholeNineStored
 
-wholeFivePartial:
-	MOVQ         4152(SP), R9
+wholeNinePartial:
+	MOVQ         4160(SP), R9
 	VMOVDQU      X7, (R8)
 	VEXTRACTI128 $0x01, Y7, X7
 	ADDQ         $0x10, R8
 	SUBQ         $0x10, R9
 	TESTQ        $0x00000008, R9
-	JZ           wholeFiveBytes8
+	JZ           wholeNineBytes8
 	VMOVQ        X7, (R8)
 	VPSRLDQ      $0x08, X7, X7
 	ADDQ         $0x08, R8
 
-wholeFiveBytes8:
+wholeNineBytes8:
 	TESTQ   $0x00000004, R9
-	JZ      wholeFiveBytes4
+	JZ      wholeNineBytes4
 	VMOVD   X7, (R8)
 	VPSRLDQ $0x04, X7, X7
 	ADDQ    $0x04, R8
 
-wholeFiveBytes4:
+wholeNineBytes4:
 	TESTQ   $0x00000002, R9
-	JZ      wholeFiveBytes2
+	JZ      wholeNineBytes2
 	VPEXTRW $0x00, X7, (R8)
 	VPSRLDQ $0x02, X7, X7
 	ADDQ    $0x02, R8
 
-wholeFiveBytes2:
+wholeNineBytes2:
 	TESTQ   $0x00000001, R9
-	JZ      wholeFiveBytes1
+	JZ      wholeNineBytes1
 	VPEXTRB $0x00, X7, (R8)
 
-wholeFiveBytes1:
-	JMP wholeFiveStored
+wholeNineBytes1:
+	JMP wholeNineStored
 
-wholeFiveFloat:
+wholeNineFloat:
 	VBROADCASTSS 72(AX), Y6
 	VMAXPS       Y7, Y6, Y7
 	VMAXPS       Y3, Y6, Y3
 	VMAXPS       Y5, Y6, Y5
 	VMAXPS       Y4, Y6, Y4
 	LEAQ         (DI)(DX*4), R8
-	MOVQ         4152(SP), R9
+	MOVQ         4160(SP), R9
 	VPERM2F128   $0x20, Y3, Y7, Y6
 	VPERM2F128   $0x31, Y3, Y7, Y3
 	VPERM2F128   $0x20, Y4, Y5, Y7
@@ -248,43 +265,43 @@ wholeFiveFloat:
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, R9
 	CMPQ         R9, $0x10
-	JLT          wholeFivePartialFloat
+	JLT          wholeNinePartialFloat
 	VMOVUPS      Y3, (R8)
 	VMOVUPS      Y4, 32(R8)
-	JMP          wholeFiveStored
+	JMP          wholeNineStored
 
-wholeFivePartialFloat:
+wholeNinePartialFloat:
 	TESTQ   $0x00000008, R9
-	JZ      wholeFiveFloats8
+	JZ      wholeNineFloats8
 	VMOVUPS Y3, (R8)
 	VMOVAPS Y4, Y3
 	ADDQ    $0x20, R8
 
-wholeFiveFloats8:
+wholeNineFloats8:
 	TESTQ        $0x00000004, R9
-	JZ           wholeFiveFloats4
+	JZ           wholeNineFloats4
 	VMOVUPS      X3, (R8)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x10, R8
 
-wholeFiveFloats4:
+wholeNineFloats4:
 	TESTQ    $0x00000002, R9
-	JZ       wholeFiveFloats2
+	JZ       wholeNineFloats2
 	VMOVLPS  X3, (R8)
 	VMOVHLPS X3, X3, X3
 	ADDQ     $0x08, R8
 
-wholeFiveFloats2:
+wholeNineFloats2:
 	TESTQ  $0x00000001, R9
-	JZ     wholeFiveFloats1
+	JZ     wholeNineFloats1
 	VMOVSS X3, (R8)
 
-wholeFiveFloats1:
-wholeFiveStored:
+wholeNineFloats1:
+wholeNineStored:
 	ADDQ 40(AX), DI
-	ADDQ 4128(SP), CX
-	CMPQ CX, 4136(SP)
-	JLT  wholeFive
+	ADDQ 4136(SP), CX
+	CMPQ CX, 4144(SP)
+	JLT  wholeNine
 	JMP  wholeEnd
 
 wholeAny:
@@ -294,24 +311,41 @@ wholeAny:
 	VMOVDQU 96(SI), Y3
 	MOVQ    CX, R8
 	MOVQ    BX, R9
-	MOVQ    4120(SP), R10
+	MOVQ    4128(SP), R10
 
 wholeChunk:
-	CMPQ    4128(SP), $0x00001000
-	JLE     wholeChunkReady
-	MOVQ    4120(SP), R13
-	SUBQ    R10, R13
-	ADDQ    R13, R13
-	MOVQ    4096(SP), R11
-	LEAQ    (R11)(R13*4), R11
-	MOVQ    56(AX), R12
-	SUBQ    R13, R12
-	MOVQ    $0x00000010, R13
-	CMPQ    R12, R13
-	CMOVQGT R13, R12
-	LEAQ    (SP), R8
-	MOVQ    R8, R13
-	MOVQ    (AX), R14
+	CMPQ         4136(SP), $0x00001000
+	JLE          wholeChunkReady
+	MOVQ         4128(SP), R13
+	SUBQ         R10, R13
+	ADDQ         R13, R13
+	MOVQ         4104(SP), R11
+	LEAQ         (R11)(R13*4), R11
+	MOVQ         56(AX), R12
+	SUBQ         R13, R12
+	MOVQ         $0x00000010, R13
+	CMPQ         R12, R13
+	CMOVQGT      R13, R12
+	LEAQ         (SP), R8
+	MOVQ         R8, R13
+	VPBROADCASTQ (AX), Y4
+	VPBROADCASTQ 8(AX), Y5
+	JMP          wholeFourTest
+
+wholeFour:
+	VPMOVSXDQ (R11), Y6
+	VPADDQ    Y4, Y6, Y7
+	VBLENDVPD Y6, Y5, Y7, Y7
+	VMOVDQU   Y7, (R13)
+	ADDQ      $0x10, R11
+	ADDQ      $0x20, R13
+
+wholeFourTest:
+	SUBQ $0x04, R12
+	JGE  wholeFour
+	ADDQ $0x04, R12
+	JZ   wholeAddressed
+	MOVQ (AX), R14
 
 wholeAddress:
 	MOVLQSX (R11), R15
@@ -325,6 +359,7 @@ wholeAddress:
 	JNZ     wholeAddress
 	MOVQ    R15, (R13)
 
+wholeAddressed:
 wholeChunkReady:
 	MOVQ    $0x00000008, R11
 	CMPQ    R10, R11
@@ -340,15 +375,15 @@ wholePair:
 	VMOVDQU      (R12)(DX*1), Y8
 	MOVQ         8(R8), R12
 	VMOVDQU      (R12)(DX*1), Y9
-	VPUNPCKLBW   Y9, Y8, Y14
+	VPUNPCKLBW   Y9, Y8, Y10
 	VPUNPCKHBW   Y9, Y8, Y8
-	VPMADDUBSW   (R9), Y14, Y9
-	VPADDW       Y9, Y4, Y4
-	VPMADDUBSW   32(R9), Y8, Y9
-	VPADDW       Y9, Y5, Y5
-	VPMADDUBSW   64(R9), Y14, Y9
-	VPADDW       Y9, Y6, Y6
+	VPMADDUBSW   (R9), Y10, Y9
+	VPMADDUBSW   32(R9), Y8, Y11
+	VPMADDUBSW   64(R9), Y10, Y10
 	VPMADDUBSW   96(R9), Y8, Y8
+	VPADDW       Y9, Y4, Y4
+	VPADDW       Y11, Y5, Y5
+	VPADDW       Y10, Y6, Y6
 	VPADDW       Y8, Y7, Y7
 	ADDQ         $0x10, R8
 	ADDQ         $0x00000080, R9
@@ -376,7 +411,7 @@ wholePair:
 	VPACKSSDW    Y6, Y6, Y6
 	VPACKUSWB    Y6, Y6, Y6
 	VPACKSSDW    Y5, Y5, Y5
-	MOVQ         4160(SP), R8
+	MOVQ         4168(SP), R8
 	ADDQ         SI, R8
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       (R8), Y0, Y0
@@ -403,13 +438,13 @@ wholePair:
 	VPACKUSWB    Y2, Y0, Y0
 	VPMAXUB      Y6, Y0, Y0
 	LEAQ         (DI)(DX*1), R8
-	CMPQ         4152(SP), $0x20
+	CMPQ         4160(SP), $0x20
 	JLT          wholeAnyPartial
 	VMOVDQU      Y0, (R8)
 	JMP          wholeAnyStored
 
 wholeAnyPartial:
-	MOVQ         4152(SP), R9
+	MOVQ         4160(SP), R9
 	VMOVDQU      X0, (R8)
 	VEXTRACTI128 $0x01, Y0, X0
 	ADDQ         $0x10, R8
@@ -449,7 +484,7 @@ wholeAnyFloat:
 	VMAXPS       Y2, Y4, Y2
 	VMAXPS       Y3, Y4, Y3
 	LEAQ         (DI)(DX*4), R8
-	MOVQ         4152(SP), R9
+	MOVQ         4160(SP), R9
 	VPERM2F128   $0x20, Y1, Y0, Y4
 	VPERM2F128   $0x31, Y1, Y0, Y0
 	VPERM2F128   $0x20, Y3, Y2, Y1
@@ -493,23 +528,23 @@ wholeAnyFloats2:
 wholeAnyFloats1:
 wholeAnyStored:
 	ADDQ 40(AX), DI
-	ADDQ 4128(SP), CX
-	CMPQ CX, 4136(SP)
+	ADDQ 4136(SP), CX
+	CMPQ CX, 4144(SP)
 	JLT  wholeAny
 
 wholeEnd:
 	ADDQ $0x20, DX
 	ADDQ $0x00000080, SI
-	MOVQ 4128(SP), CX
+	MOVQ 4136(SP), CX
 	LEAQ (BX)(CX*8), BX
-	SUBQ $0x20, 4152(SP)
+	SUBQ $0x20, 4160(SP)
 	JG   block
 	JMP  blocksEnd
 
 half:
 	LEAQ         (SP), CX
-	MOVQ         4144(SP), DI
-	CMPQ         4120(SP), $0x05
+	MOVQ         4152(SP), DI
+	CMPQ         56(AX), $0x09
 	JNE          halfAny
 	VPBROADCASTD 80(AX), Y1
 	VBROADCASTSS 72(AX), Y2
@@ -520,17 +555,17 @@ half:
 	VPACKSSDW    Y1, Y1, Y1
 	VBROADCASTSS 76(AX), Y0
 
-halfFive:
+halfNine:
 	MOVQ       (CX), R8
-	VMOVDQU    (R8)(DX*1), X4
-	MOVQ       8(CX), R8
 	VMOVDQU    (R8)(DX*1), X3
-	VPUNPCKLBW X3, X4, X6
-	VPUNPCKHBW X3, X4, X4
-	VPMADDUBSW (BX), X6, X5
-	VPMADDUBSW 16(BX), X4, X3
-	VPMADDUBSW 32(BX), X6, X6
-	VPMADDUBSW 48(BX), X4, X4
+	MOVQ       8(CX), R8
+	VMOVDQU    (R8)(DX*1), X4
+	VPUNPCKLBW X4, X3, X5
+	VPUNPCKHBW X4, X3, X6
+	VPMADDUBSW (BX), X5, X3
+	VPMADDUBSW 16(BX), X6, X4
+	VPMADDUBSW 32(BX), X5, X5
+	VPMADDUBSW 48(BX), X6, X6
 	MOVQ       16(CX), R8
 	VMOVDQU    (R8)(DX*1), X7
 	MOVQ       24(CX), R8
@@ -538,13 +573,13 @@ halfFive:
 	VPUNPCKLBW X8, X7, X9
 	VPUNPCKHBW X8, X7, X7
 	VPMADDUBSW 64(BX), X9, X8
-	VPADDW     X8, X5, X5
-	VPMADDUBSW 80(BX), X7, X8
-	VPADDW     X8, X3, X3
-	VPMADDUBSW 96(BX), X9, X8
-	VPADDW     X8, X6, X6
+	VPMADDUBSW 80(BX), X7, X10
+	VPMADDUBSW 96(BX), X9, X9
 	VPMADDUBSW 112(BX), X7, X7
-	VPADDW     X7, X4, X4
+	VPADDW     X8, X3, X3
+	VPADDW     X10, X4, X4
+	VPADDW     X9, X5, X5
+	VPADDW     X7, X6, X6
 	MOVQ       32(CX), R8
 	VMOVDQU    (R8)(DX*1), X7
 	MOVQ       40(CX), R8
@@ -552,13 +587,13 @@ halfFive:
 	VPUNPCKLBW X8, X7, X9
 	VPUNPCKHBW X8, X7, X7
 	VPMADDUBSW 128(BX), X9, X8
-	VPADDW     X8, X5, X5
-	VPMADDUBSW 144(BX), X7, X8
-	VPADDW     X8, X3, X3
-	VPMADDUBSW 160(BX), X9, X8
-	VPADDW     X8, X6, X6
+	VPMADDUBSW 144(BX), X7, X10
+	VPMADDUBSW 160(BX), X9, X9
 	VPMADDUBSW 176(BX), X7, X7
-	VPADDW     X7, X4, X4
+	VPADDW     X8, X3, X3
+	VPADDW     X10, X4, X4
+	VPADDW     X9, X5, X5
+	VPADDW     X7, X6, X6
 	MOVQ       48(CX), R8
 	VMOVDQU    (R8)(DX*1), X7
 	MOVQ       56(CX), R8
@@ -566,178 +601,193 @@ halfFive:
 	VPUNPCKLBW X8, X7, X9
 	VPUNPCKHBW X8, X7, X7
 	VPMADDUBSW 192(BX), X9, X8
-	VPADDW     X8, X5, X5
-	VPMADDUBSW 208(BX), X7, X8
-	VPADDW     X8, X3, X3
-	VPMADDUBSW 224(BX), X9, X8
-	VPADDW     X8, X6, X6
+	VPMADDUBSW 208(BX), X7, X10
+	VPMADDUBSW 224(BX), X9, X9
 	VPMADDUBSW 240(BX), X7, X7
-	VPADDW     X7, X4, X4
+	VPADDW     X8, X3, X3
+	VPADDW     X10, X4, X4
+	VPADDW     X9, X5, X5
+	VPADDW     X7, X6, X6
 	MOVQ       64(CX), R8
 	VMOVDQU    (R8)(DX*1), X7
-	MOVQ       72(CX), R8
-	VMOVDQU    (R8)(DX*1), X8
-	VPUNPCKLBW X8, X7, X9
-	VPUNPCKHBW X8, X7, X7
-	VPMADDUBSW 256(BX), X9, X8
-	VPADDW     X8, X5, X5
-	VPMADDUBSW 272(BX), X7, X8
-	VPADDW     X8, X3, X3
-	VPMADDUBSW 288(BX), X9, X8
-	VPADDW     X8, X6, X6
+	VPUNPCKLBW X7, X7, X8
+	VPUNPCKHBW X7, X7, X7
+	VPMADDUBSW 256(BX), X8, X9
+	VPMADDUBSW 272(BX), X7, X10
+	VPMADDUBSW 288(BX), X8, X8
 	VPMADDUBSW 304(BX), X7, X7
-	VPADDW     X7, X4, X4
-	VPUNPCKLWD X5, X6, X7
-	VPUNPCKHWD X5, X6, X5
-	VPUNPCKLWD X3, X4, X6
-	VPUNPCKHWD X3, X4, X4
+	VPADDW     X9, X3, X3
+	VPADDW     X10, X4, X4
+	VPADDW     X8, X5, X5
+	VPADDW     X7, X6, X6
+	VPUNPCKLWD X3, X5, X7
+	VPUNPCKHWD X3, X5, X3
+	VPUNPCKLWD X4, X6, X5
+	VPUNPCKHWD X4, X6, X4
 	VPMADDWD   splat00100001<>+0(SB), X7, X7
+	VPMADDWD   splat00100001<>+0(SB), X3, X3
 	VPMADDWD   splat00100001<>+0(SB), X5, X5
-	VPMADDWD   splat00100001<>+0(SB), X6, X6
 	VPMADDWD   splat00100001<>+0(SB), X4, X4
 	VPADDD     (SI), X7, X7
-	VPADDD     16(SI), X5, X5
-	VPADDD     32(SI), X6, X6
+	VPADDD     16(SI), X3, X3
+	VPADDD     32(SI), X5, X5
 	VPADDD     48(SI), X4, X4
-	MOVQ       4160(SP), R8
+	MOVQ       4168(SP), R8
 	ADDQ       SI, R8
 	VCVTDQ2PS  X7, X7
 	VMULPS     (R8), X7, X7
 	VMINPS     X7, X0, X7
+	VCVTDQ2PS  X3, X3
+	VMULPS     16(R8), X3, X3
+	VMINPS     X3, X0, X3
 	VCVTDQ2PS  X5, X5
-	VMULPS     16(R8), X5, X5
+	VMULPS     32(R8), X5, X5
 	VMINPS     X5, X0, X5
-	VCVTDQ2PS  X6, X6
-	VMULPS     32(R8), X6, X6
-	VMINPS     X6, X0, X6
 	VCVTDQ2PS  X4, X4
 	VMULPS     48(R8), X4, X4
 	VMINPS     X4, X0, X4
 	CMPL       84(AX), $0x00
-	JNE        halfFiveFloat
+	JNE        halfNineFloat
 	VCVTPS2DQ  X7, X7
-	VCVTPS2DQ  X5, X5
-	VPACKSSDW  X5, X7, X7
+	VCVTPS2DQ  X3, X3
+	VPACKSSDW  X3, X7, X7
 	VPADDSW    X1, X7, X7
-	VCVTPS2DQ  X6, X6
+	VCVTPS2DQ  X5, X5
 	VCVTPS2DQ  X4, X4
-	VPACKSSDW  X4, X6, X6
-	VPADDSW    X1, X6, X6
-	VPACKUSWB  X6, X7, X7
+	VPACKSSDW  X4, X5, X5
+	VPADDSW    X1, X5, X5
+	VPACKUSWB  X5, X7, X7
 	VPMAXUB    X2, X7, X7
 	LEAQ       (DI)(DX*1), R8
-	CMPQ       4152(SP), $0x10
-	JLT        halfFivePartial
+	CMPQ       4160(SP), $0x10
+	JLT        halfNinePartial
 	VMOVDQU    X7, (R8)
-	JMP        halfFiveStored
+	JMP        halfNineStored
 
-halfFivePartial:
-	MOVQ    4152(SP), R9
+halfNinePartial:
+	MOVQ    4160(SP), R9
 	TESTQ   $0x00000008, R9
-	JZ      halfFiveBytes8
+	JZ      halfNineBytes8
 	VMOVQ   X7, (R8)
 	VPSRLDQ $0x08, X7, X7
 	ADDQ    $0x08, R8
 
-halfFiveBytes8:
+halfNineBytes8:
 	TESTQ   $0x00000004, R9
-	JZ      halfFiveBytes4
+	JZ      halfNineBytes4
 	VMOVD   X7, (R8)
 	VPSRLDQ $0x04, X7, X7
 	ADDQ    $0x04, R8
 
-halfFiveBytes4:
+halfNineBytes4:
 	TESTQ   $0x00000002, R9
-	JZ      halfFiveBytes2
+	JZ      halfNineBytes2
 	VPEXTRW $0x00, X7, (R8)
 	VPSRLDQ $0x02, X7, X7
 	ADDQ    $0x02, R8
 
-halfFiveBytes2:
+halfNineBytes2:
 	TESTQ   $0x00000001, R9
-	JZ      halfFiveBytes1
+	JZ      halfNineBytes1
 	VPEXTRB $0x00, X7, (R8)
 
-halfFiveBytes1:
-	JMP halfFiveStored
+halfNineBytes1:
+	JMP halfNineStored
 
-halfFiveFloat:
-	VBROADCASTSS 72(AX), Y3
-	VMAXPS       X7, X3, X7
-	VMAXPS       X5, X3, X5
-	VMAXPS       X6, X3, X6
-	VMAXPS       X4, X3, X4
+halfNineFloat:
+	VBROADCASTSS 72(AX), Y6
+	VMAXPS       X7, X6, X7
+	VMAXPS       X3, X6, X3
+	VMAXPS       X5, X6, X5
+	VMAXPS       X4, X6, X4
 	LEAQ         (DI)(DX*4), R8
-	MOVQ         4152(SP), R9
-	VMOVUPS      X7, X10
-	VINSERTF128  $0x01, X5, Y10, Y10
-	VMOVUPS      X6, X11
-	VINSERTF128  $0x01, X4, Y11, Y11
+	MOVQ         4160(SP), R9
 	CMPQ         R9, $0x10
-	JLT          halfFivePartialFloat
-	VMOVUPS      Y10, (R8)
-	VMOVUPS      Y11, 32(R8)
-	JMP          halfFiveStored
+	JLT          halfNinePartialFloat
+	VMOVUPS      X7, (R8)
+	VMOVUPS      X3, 16(R8)
+	VMOVUPS      X5, 32(R8)
+	VMOVUPS      X4, 48(R8)
+	JMP          halfNineStored
 
-halfFivePartialFloat:
+halfNinePartialFloat:
 	TESTQ   $0x00000008, R9
-	JZ      halfFiveFloats8
-	VMOVUPS Y10, (R8)
-	VMOVAPS Y11, Y10
+	JZ      halfNineQuads
+	VMOVUPS X7, (R8)
+	VMOVAPS X5, X7
+	VMOVUPS X3, 16(R8)
+	VMOVAPS X4, X3
 	ADDQ    $0x20, R8
 
-halfFiveFloats8:
-	TESTQ        $0x00000004, R9
-	JZ           halfFiveFloats4
-	VMOVUPS      X10, (R8)
-	VEXTRACTF128 $0x01, Y10, X10
-	ADDQ         $0x10, R8
+halfNineQuads:
+	TESTQ   $0x00000004, R9
+	JZ      halfNineQuad
+	VMOVUPS X7, (R8)
+	VMOVAPS X3, X7
+	ADDQ    $0x10, R8
 
-halfFiveFloats4:
+halfNineQuad:
 	TESTQ    $0x00000002, R9
-	JZ       halfFiveFloats2
-	VMOVLPS  X10, (R8)
-	VMOVHLPS X10, X10, X10
+	JZ       halfNineFloats2
+	VMOVLPS  X7, (R8)
+	VMOVHLPS X7, X7, X7
 	ADDQ     $0x08, R8
 
-halfFiveFloats2:
+halfNineFloats2:
 	TESTQ  $0x00000001, R9
-	JZ     halfFiveFloats1
-	VMOVSS X10, (R8)
+	JZ     halfNineFloats1
+	VMOVSS X7, (R8)
 
-halfFiveFloats1:
-halfFiveStored:
+halfNineFloats1:
+halfNineStored:
 	ADDQ 40(AX), DI
-	ADDQ 4128(SP), CX
-	CMPQ CX, 4136(SP)
-	JLT  halfFive
+	ADDQ 4136(SP), CX
+	CMPQ CX, 4144(SP)
+	JLT  halfNine
 	JMP  halfEnd
 
 halfAny:
-	VMOVDQU (SI), X6
-	VMOVDQU 16(SI), X4
-	VMOVDQU 32(SI), X5
+	VMOVDQU (SI), X0
+	VMOVDQU 16(SI), X1
+	VMOVDQU 32(SI), X2
 	VMOVDQU 48(SI), X3
 	MOVQ    CX, R8
 	MOVQ    BX, R9
-	MOVQ    4120(SP), R10
+	MOVQ    4128(SP), R10
 
 halfChunk:
-	CMPQ    4128(SP), $0x00001000
-	JLE     halfChunkReady
-	MOVQ    4120(SP), R13
-	SUBQ    R10, R13
-	ADDQ    R13, R13
-	MOVQ    4096(SP), R11
-	LEAQ    (R11)(R13*4), R11
-	MOVQ    56(AX), R12
-	SUBQ    R13, R12
-	MOVQ    $0x00000010, R13
-	CMPQ    R12, R13
-	CMOVQGT R13, R12
-	LEAQ    (SP), R8
-	MOVQ    R8, R13
-	MOVQ    (AX), R14
+	CMPQ         4136(SP), $0x00001000
+	JLE          halfChunkReady
+	MOVQ         4128(SP), R13
+	SUBQ         R10, R13
+	ADDQ         R13, R13
+	MOVQ         4104(SP), R11
+	LEAQ         (R11)(R13*4), R11
+	MOVQ         56(AX), R12
+	SUBQ         R13, R12
+	MOVQ         $0x00000010, R13
+	CMPQ         R12, R13
+	CMOVQGT      R13, R12
+	LEAQ         (SP), R8
+	MOVQ         R8, R13
+	VPBROADCASTQ (AX), Y4
+	VPBROADCASTQ 8(AX), Y5
+	JMP          halfFourTest
+
+halfFour:
+	VPMOVSXDQ (R11), Y6
+	VPADDQ    Y4, Y6, Y7
+	VBLENDVPD Y6, Y5, Y7, Y7
+	VMOVDQU   Y7, (R13)
+	ADDQ      $0x10, R11
+	ADDQ      $0x20, R13
+
+halfFourTest:
+	SUBQ $0x04, R12
+	JGE  halfFour
+	ADDQ $0x04, R12
+	JZ   halfAddressed
+	MOVQ (AX), R14
 
 halfAddress:
 	MOVLQSX (R11), R15
@@ -751,14 +801,15 @@ halfAddress:
 	JNZ     halfAddress
 	MOVQ    R15, (R13)
 
+halfAddressed:
 halfChunkReady:
 	MOVQ    $0x00000008, R11
 	CMPQ    R10, R11
 	CMOVQLT R10, R11
 	SUBQ    R11, R10
-	VPXOR   X0, X0, X0
-	VPXOR   X1, X1, X1
-	VPXOR   X2, X2, X2
+	VPXOR   X4, X4, X4
+	VPXOR   X5, X5, X5
+	VPXOR   X6, X6, X6
 	VPXOR   X7, X7, X7
 
 halfPair:
@@ -769,162 +820,162 @@ halfPair:
 	VPUNPCKLBW   X9, X8, X10
 	VPUNPCKHBW   X9, X8, X8
 	VPMADDUBSW   (R9), X10, X9
-	VPADDW       X9, X0, X0
-	VPMADDUBSW   16(R9), X8, X9
-	VPADDW       X9, X1, X1
-	VPMADDUBSW   32(R9), X10, X9
-	VPADDW       X9, X2, X2
+	VPMADDUBSW   16(R9), X8, X11
+	VPMADDUBSW   32(R9), X10, X10
 	VPMADDUBSW   48(R9), X8, X8
+	VPADDW       X9, X4, X4
+	VPADDW       X11, X5, X5
+	VPADDW       X10, X6, X6
 	VPADDW       X8, X7, X7
 	ADDQ         $0x10, R8
 	ADDQ         $0x00000040, R9
 	DECQ         R11
 	JNZ          halfPair
-	VPUNPCKLWD   X0, X2, X8
-	VPUNPCKHWD   X0, X2, X0
-	VPUNPCKLWD   X1, X7, X2
-	VPUNPCKHWD   X1, X7, X1
+	VPUNPCKLWD   X4, X6, X8
+	VPUNPCKHWD   X4, X6, X4
+	VPUNPCKLWD   X5, X7, X6
+	VPUNPCKHWD   X5, X7, X5
 	VPMADDWD     splat00100001<>+0(SB), X8, X8
-	VPMADDWD     splat00100001<>+0(SB), X0, X0
-	VPMADDWD     splat00100001<>+0(SB), X2, X2
-	VPMADDWD     splat00100001<>+0(SB), X1, X1
-	VPADDD       X8, X6, X6
-	VPADDD       X0, X4, X4
-	VPADDD       X2, X5, X5
-	VPADDD       X1, X3, X3
+	VPMADDWD     splat00100001<>+0(SB), X4, X4
+	VPMADDWD     splat00100001<>+0(SB), X6, X6
+	VPMADDWD     splat00100001<>+0(SB), X5, X5
+	VPADDD       X8, X0, X0
+	VPADDD       X4, X1, X1
+	VPADDD       X6, X2, X2
+	VPADDD       X5, X3, X3
 	TESTQ        R10, R10
 	JNZ          halfChunk
-	VBROADCASTSS 76(AX), Y0
-	VPBROADCASTD 80(AX), Y1
-	VBROADCASTSS 72(AX), Y2
-	VCVTPS2DQ    Y2, Y2
-	VPADDD       Y1, Y2, Y2
-	VPACKSSDW    Y2, Y2, Y2
-	VPACKUSWB    Y2, Y2, Y2
-	VPACKSSDW    Y1, Y1, Y1
-	MOVQ         4160(SP), R8
+	VBROADCASTSS 76(AX), Y4
+	VPBROADCASTD 80(AX), Y5
+	VBROADCASTSS 72(AX), Y6
+	VCVTPS2DQ    Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPACKSSDW    Y6, Y6, Y6
+	VPACKUSWB    Y6, Y6, Y6
+	VPACKSSDW    Y5, Y5, Y5
+	MOVQ         4168(SP), R8
 	ADDQ         SI, R8
-	VCVTDQ2PS    X6, X6
-	VMULPS       (R8), X6, X6
-	VMINPS       X6, X0, X6
-	VCVTDQ2PS    X4, X4
-	VMULPS       16(R8), X4, X4
-	VMINPS       X4, X0, X4
-	VCVTDQ2PS    X5, X5
-	VMULPS       32(R8), X5, X5
-	VMINPS       X5, X0, X5
+	VCVTDQ2PS    X0, X0
+	VMULPS       (R8), X0, X0
+	VMINPS       X0, X4, X0
+	VCVTDQ2PS    X1, X1
+	VMULPS       16(R8), X1, X1
+	VMINPS       X1, X4, X1
+	VCVTDQ2PS    X2, X2
+	VMULPS       32(R8), X2, X2
+	VMINPS       X2, X4, X2
 	VCVTDQ2PS    X3, X3
 	VMULPS       48(R8), X3, X3
-	VMINPS       X3, X0, X3
+	VMINPS       X3, X4, X3
 	CMPL         84(AX), $0x00
 	JNE          halfAnyFloat
-	VCVTPS2DQ    X6, X6
-	VCVTPS2DQ    X4, X4
-	VPACKSSDW    X4, X6, X6
-	VPADDSW      X1, X6, X6
-	VCVTPS2DQ    X5, X5
+	VCVTPS2DQ    X0, X0
+	VCVTPS2DQ    X1, X1
+	VPACKSSDW    X1, X0, X0
+	VPADDSW      X5, X0, X0
+	VCVTPS2DQ    X2, X2
 	VCVTPS2DQ    X3, X3
-	VPACKSSDW    X3, X5, X5
-	VPADDSW      X1, X5, X5
-	VPACKUSWB    X5, X6, X6
-	VPMAXUB      X2, X6, X6
+	VPACKSSDW    X3, X2, X2
+	VPADDSW      X5, X2, X2
+	VPACKUSWB    X2, X0, X0
+	VPMAXUB      X6, X0, X0
 	LEAQ         (DI)(DX*1), R8
-	CMPQ         4152(SP), $0x10
+	CMPQ         4160(SP), $0x10
 	JLT          halfAnyPartial
-	VMOVDQU      X6, (R8)
+	VMOVDQU      X0, (R8)
 	JMP          halfAnyStored
 
 halfAnyPartial:
-	MOVQ    4152(SP), R9
+	MOVQ    4160(SP), R9
 	TESTQ   $0x00000008, R9
 	JZ      halfAnyBytes8
-	VMOVQ   X6, (R8)
-	VPSRLDQ $0x08, X6, X6
+	VMOVQ   X0, (R8)
+	VPSRLDQ $0x08, X0, X0
 	ADDQ    $0x08, R8
 
 halfAnyBytes8:
 	TESTQ   $0x00000004, R9
 	JZ      halfAnyBytes4
-	VMOVD   X6, (R8)
-	VPSRLDQ $0x04, X6, X6
+	VMOVD   X0, (R8)
+	VPSRLDQ $0x04, X0, X0
 	ADDQ    $0x04, R8
 
 halfAnyBytes4:
 	TESTQ   $0x00000002, R9
 	JZ      halfAnyBytes2
-	VPEXTRW $0x00, X6, (R8)
-	VPSRLDQ $0x02, X6, X6
+	VPEXTRW $0x00, X0, (R8)
+	VPSRLDQ $0x02, X0, X0
 	ADDQ    $0x02, R8
 
 halfAnyBytes2:
 	TESTQ   $0x00000001, R9
 	JZ      halfAnyBytes1
-	VPEXTRB $0x00, X6, (R8)
+	VPEXTRB $0x00, X0, (R8)
 
 halfAnyBytes1:
 	JMP halfAnyStored
 
 halfAnyFloat:
-	VBROADCASTSS 72(AX), Y0
-	VMAXPS       X6, X0, X6
-	VMAXPS       X4, X0, X4
-	VMAXPS       X5, X0, X5
-	VMAXPS       X3, X0, X3
+	VBROADCASTSS 72(AX), Y4
+	VMAXPS       X0, X4, X0
+	VMAXPS       X1, X4, X1
+	VMAXPS       X2, X4, X2
+	VMAXPS       X3, X4, X3
 	LEAQ         (DI)(DX*4), R8
-	MOVQ         4152(SP), R9
-	VMOVUPS      X6, X12
-	VINSERTF128  $0x01, X4, Y12, Y12
-	VMOVUPS      X5, X13
-	VINSERTF128  $0x01, X3, Y13, Y13
+	MOVQ         4160(SP), R9
 	CMPQ         R9, $0x10
 	JLT          halfAnyPartialFloat
-	VMOVUPS      Y12, (R8)
-	VMOVUPS      Y13, 32(R8)
+	VMOVUPS      X0, (R8)
+	VMOVUPS      X1, 16(R8)
+	VMOVUPS      X2, 32(R8)
+	VMOVUPS      X3, 48(R8)
 	JMP          halfAnyStored
 
 halfAnyPartialFloat:
 	TESTQ   $0x00000008, R9
-	JZ      halfAnyFloats8
-	VMOVUPS Y12, (R8)
-	VMOVAPS Y13, Y12
+	JZ      halfAnyQuads
+	VMOVUPS X0, (R8)
+	VMOVAPS X2, X0
+	VMOVUPS X1, 16(R8)
+	VMOVAPS X3, X1
 	ADDQ    $0x20, R8
 
-halfAnyFloats8:
-	TESTQ        $0x00000004, R9
-	JZ           halfAnyFloats4
-	VMOVUPS      X12, (R8)
-	VEXTRACTF128 $0x01, Y12, X12
-	ADDQ         $0x10, R8
+halfAnyQuads:
+	TESTQ   $0x00000004, R9
+	JZ      halfAnyQuad
+	VMOVUPS X0, (R8)
+	VMOVAPS X1, X0
+	ADDQ    $0x10, R8
 
-halfAnyFloats4:
+halfAnyQuad:
 	TESTQ    $0x00000002, R9
 	JZ       halfAnyFloats2
-	VMOVLPS  X12, (R8)
-	VMOVHLPS X12, X12, X12
+	VMOVLPS  X0, (R8)
+	VMOVHLPS X0, X0, X0
 	ADDQ     $0x08, R8
 
 halfAnyFloats2:
 	TESTQ  $0x00000001, R9
 	JZ     halfAnyFloats1
-	VMOVSS X12, (R8)
+	VMOVSS X0, (R8)
 
 halfAnyFloats1:
 halfAnyStored:
 	ADDQ 40(AX), DI
-	ADDQ 4128(SP), CX
-	CMPQ CX, 4136(SP)
+	ADDQ 4136(SP), CX
+	CMPQ CX, 4144(SP)
 	JLT  halfAny
 
 halfEnd:
 blocksEnd:
-	CMPQ 4128(SP), $0x00001000
+	CMPQ 4136(SP), $0x00001000
 	JLE  strip
 	MOVQ 40(AX), CX
-	ADDQ CX, 4104(SP)
+	ADDQ CX, 4112(SP)
 	MOVQ 56(AX), CX
 	SHLQ $0x02, CX
-	ADDQ CX, 4096(SP)
-	DECQ 4112(SP)
+	ADDQ CX, 4104(SP)
+	DECQ 4120(SP)
 	JMP  strip
 
 end:
