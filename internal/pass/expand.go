@@ -176,10 +176,11 @@ func fixed(n *graph.Node, at ...int) bool {
 	return !dynamic(n)
 }
 
-// weighs reports whether the weights of n at input w, their scales and zero
-// points, and the bias at input bias, where there is one, are constants with
-// which no sum of so many products leaves int32: the operators on 8-bit tensors let sums wrap around.
-func weighs(n *graph.Node, products, w, bias int) bool {
+// weighs reports whether the weights of n at input w, with outputs along axis,
+// their scales and zero points, and the bias at input bias, where there is one,
+// are constants with which no sum leaves int32: the operators on 8-bit tensors let
+// sums wrap around.
+func weighs(n *graph.Node, axis, w, bias int) bool {
 	for _, i := range []int{w, w + 1, w + 2, bias} {
 		if v := optional(n.In, i); v != nil && v.Const == nil {
 			return false
@@ -190,11 +191,53 @@ func weighs(n *graph.Node, products, w, bias int) bool {
 			return false
 		}
 	}
-	var b *tensor.Tensor
+	var b, z *tensor.Tensor
 	if v := optional(n.In, bias); v != nil {
 		b = v.Const
 	}
-	return sumsFit(products, b)
+	if v := optional(n.In, w+2); v != nil {
+		z = v.Const
+	}
+	return sumsFit(n.In[w].Const, z, axis, b)
+}
+
+// sumsFit reports whether no sum of products of 8-bit numbers with weights, whose
+// outputs lie along axis, and a bias leaves int32. Zeros are those of the weights,
+// or nil.
+func sumsFit(w, zeros *tensor.Tensor, axis int, bias *tensor.Tensor) bool {
+	outputs := w.Shape[axis]
+	coarse := int64(w.Elems()/max(outputs, 1)) * 255 * 255
+	var sums []int64
+	for o := range outputs {
+		b := int64(0)
+		if bias != nil {
+			b = bias.Int(o % bias.Elems())
+		}
+		if b = max(b, -b); b+coarse <= math.MaxInt32 {
+			continue
+		}
+		if sums == nil {
+			sums = magnitudes(w, zeros, axis)
+		}
+		if b+255*sums[o] > math.MaxInt32 {
+			return false
+		}
+	}
+	return true
+}
+
+// magnitudes returns the sum of the magnitudes of the weights of each output.
+func magnitudes(w, zeros *tensor.Tensor, axis int) []int64 {
+	outputs, inner := w.Shape[axis], w.Shape[axis+1:].Elems()
+	sums := make([]int64, outputs)
+	for i := range w.Elems() {
+		k, o := w.Int(i), i/inner%outputs
+		if zeros != nil {
+			k -= zeros.Int(o % zeros.Elems())
+		}
+		sums[o] += max(k, -k)
+	}
+	return sums
 }
 
 // expand writes a node in its longer form, if it has one.
@@ -202,23 +245,23 @@ func (e *expander) expand(n *graph.Node) bool {
 	name := n.Out[0].Name + "/real"
 	switch o := n.Op.(type) {
 	case *op.QLinearConv:
-		if !fixed(n, 1, 6) || !weighs(n, n.In[3].Type.Shape[1:].Elems(), 3, 8) {
+		if !fixed(n, 1, 6) || !weighs(n, 0, 3, 8) {
 			return false
 		}
 		in := []*graph.Value{e.real(n, 0, 1), e.real(n, 3, 0), e.bias(n, 8, 1, 4)}
 		e.finish(n, e.add(&op.Conv{Filter: o.Filter}, n, "Conv", name, in...), 6)
 	case *op.QLinearMatMul:
-		if !fixed(n, 1, 6) || !weighs(n, n.In[0].Type.Shape[len(n.In[0].Type.Shape)-1], 3, 8) {
+		if !fixed(n, 1, 6) || !weighs(n, len(n.In[3].Type.Shape)-1, 3, 8) {
 			return false
 		}
 		e.finish(n, e.add(&op.MatMul{}, n, "MatMul", name, e.real(n, 0, 1), e.real(n, 3, len(n.In[3].Type.Shape)-1)), 6)
 	case *op.QGemm:
-		if !fixed(n, 1, 7) || !weighs(n, n.In[3].Type.Shape.Elems()/max(1, n.Out[0].Type.Shape[1]), 3, 6) || o.Alpha != 1 {
-			return false
-		}
 		axis := 1
 		if o.TransB {
 			axis = 0
+		}
+		if !fixed(n, 1, 7) || !weighs(n, axis, 3, 6) || o.Alpha != 1 {
+			return false
 		}
 		g := &op.Gemm{Alpha: 1, Beta: 1, TransA: o.TransA, TransB: o.TransB}
 		in := []*graph.Value{e.real(n, 0, 1), e.real(n, 3, axis)}

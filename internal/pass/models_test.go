@@ -19,9 +19,7 @@ var moves = map[string]int{
 	// and a concatenation.
 	"FastestDet.onnx":                     26,
 	"FastestDet_int8_qdq_perchannel.onnx": 26,
-	// The same, and QLinearConv runs in ONNX's order: each half is copied
-	// out of channels-last order and back.
-	"FastestDet_int8_qop_perchannel.onnx": 52,
+	"FastestDet_int8_qop_perchannel.onnx": 26,
 	// 16 channel shuffles between two groups: one copy for each half of 13.
 	// The 3 at the end of a stage are read whole, by reordered weights.
 	"nanodet_m.onnx": 26,
@@ -77,7 +75,7 @@ func movesBetween(g *graph.Graph) int {
 	seen, since, between := false, 0, 0
 	for _, n := range g.Nodes {
 		switch n.Op.(type) {
-		case *op.ConvNHWC, *op.Conv, *op.QLinearConv:
+		case *op.ConvNHWC, *op.Conv, *op.ConvQ8:
 			seen, between = true, between+since
 			since = 0
 		case *op.StridedCopy, *op.Transpose:
