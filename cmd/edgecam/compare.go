@@ -141,6 +141,14 @@ func runCompare(ctx context.Context, o output, f compareFlags, paths [2]string) 
 	return printComparison(o, r, paths)
 }
 
+// place says which picture it is.
+func (c *changed) place() string {
+	if c.Frame == 0 {
+		return c.Source
+	}
+	return fmt.Sprintf("%s #%d", c.Source, c.Frame)
+}
+
 // comparer adds up the differences of two models.
 type comparer struct {
 	readers   [2]*sdk.Reader
@@ -202,9 +210,9 @@ func describeChange(readers [2]*sdk.Reader, x [2]*sdk.Reading, d sdk.Difference)
 					round(float64(b.Box.X0), 2), round(float64(b.Box.Y0), 2), round(float64(b.Box.Width()), 2), round(float64(b.Box.Height()), 2)}})
 				words = append(words, fmt.Sprintf("%s %.2f", r.Label(b.Class), b.Score))
 			}
-			*sides[i], ch.words[i] = objects, strings.Join(words, ", ")
+			*sides[i], ch.words[i] = objects, "only here: "+strings.Join(words, ", ")
 			if len(words) == 0 {
-				ch.words[i] = "nothing that the other has not"
+				ch.words[i] = "nothing of its own"
 			}
 		case len(x[i].Top) > 0:
 			best := x[i].Top[0]
@@ -260,7 +268,7 @@ func printComparison(o output, r *comparison, paths [2]string) error {
 		fmt.Fprintf(&b, "  %s  %s, %.2f ms an image\n", name, paths[i], r.Millis[i])
 	}
 	for _, c := range r.Changed {
-		fmt.Fprintf(&b, "%s #%d %.2f\n", c.Source, c.Frame, c.Agree)
+		fmt.Fprintf(&b, "%s: %.1f %%\n", c.place(), 100*c.Agree)
 		for i, name := range []string{"a", "b"} {
 			if c.words[i] != "" {
 				fmt.Fprintf(&b, "  %s  %s\n", name, c.words[i])

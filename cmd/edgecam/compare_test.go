@@ -130,7 +130,7 @@ func TestCompareChanged(t *testing.T) {
 		t.Error("the page needs a network")
 	}
 	r = execute(t, "compare", assets+"squares.onnx", blind, "-d", dir, "--preset", "yolox")
-	if r.code != 0 || !strings.HasPrefix(r.stdout, "agreement 50.00 % on 2 images") || !strings.Contains(r.stdout, "  a  person 0.9") {
+	if r.code != 0 || !strings.HasPrefix(r.stdout, "agreement 50.00 % on 2 images") || !strings.Contains(r.stdout, "  a  only here: person 0.9") {
 		t.Errorf("code %d\n%s", r.code, r.stdout)
 	}
 	// Whoever lowers the threshold far enough finds the box again, among others.

@@ -17,8 +17,8 @@ import (
 
 // The bounds of a page: pictures, and their width in pixels.
 const (
-	pagePictures = 200
-	pageWidth    = 480
+	pagePictures = 100
+	pageWidth    = 640
 )
 
 // comparePage collects the pictures of which two models tell the most different
@@ -33,10 +33,9 @@ type comparePage struct {
 
 // pageEntry is one picture of a page.
 type pageEntry struct {
-	Source string
-	Frame  int
-	Agree  float64
-	Sides  [2]pageSide
+	Place string
+	Agree float64
+	Sides [2]pageSide
 }
 
 // pageSide is what one model tells.
@@ -66,7 +65,7 @@ func (p *comparePage) add(readers [2]*sdk.Reader, f *camera.Frame, x [2]*sdk.Rea
 		p.left++
 		return nil
 	}
-	e := pageEntry{Source: f.Source, Frame: f.Index, Agree: ch.Agree}
+	e := pageEntry{Place: ch.place(), Agree: ch.Agree}
 	for i, r := range readers {
 		p.picture = f.ToRGBA(p.picture)
 		r.Draw(p.picture, x[i])
@@ -174,7 +173,7 @@ var comparePageTemplate = template.Must(template.New("compare").Funcs(pageFuncs)
 {{with .R.Broken}}<p class="note">{{len .}} images could not be read and are left out: {{range $i, $e := .}}{{if $i}}, {{end}}{{$e}}{{end}}</p>{{end}}
 {{if .Left}}<p class="note">The images that changed most are shown; {{.Left}} more changed.</p>{{end}}
 {{if not .Entries}}<p class="good">No image changed.</p>{{end}}
-{{range .Entries}}<section class="pair"><h3>{{.Source}} #{{.Frame}}: {{percent .Agree}}</h3>
+{{range .Entries}}<section class="pair"><h3>{{.Place}}: {{percent .Agree}}</h3>
 {{range $i, $s := .Sides}}<figure><img src="{{$s.Picture}}" alt=""><figcaption><b>{{if $i}}b{{else}}a{{end}}</b> {{$s.Words}}</figcaption></figure>
 {{end}}</section>
 {{end}}</body></html>
