@@ -89,41 +89,79 @@ func dwconvQ8() {
 // does nothing.
 func (d *dwQ8) records() {
 	LEAQ(d.scratch, d.rec)
-	off, left, to, last := GP64(), GP64(), GP64(), GP64()
+	off, left, last, size := GP64(), GP64(), GP64(), GP64()
 	MOVQ(d.state, off)
 	MOVQ(d.state.Offset(16), left)
+	MOVQ(d.size, size)
 	LEAQ(d.scratch.Offset(dwScratch), last)
-	SUBQ(d.size, last)
+	SUBQ(size, last)
+	CMPQ(d.args.field("Taps"), U8(9))
+	JNE(LabelRef("record"))
+	nine := d.fourAddresses(off, d.rec)
+	Label("recordNine")
+	nine(0)
+	nine(4)
+	MOVQ(d.address(Mem{Base: off, Disp: 32}), Mem{Base: d.rec, Disp: 64})
+	ADDQ(U8(4*9), off)
+	ADDQ(size, d.rec)
+	DECQ(left)
+	JZ(LabelRef("recordsEnd"))
+	CMPQ(d.rec, last)
+	JLE(LabelRef("recordNine"))
+	JMP(LabelRef("recordsEnd"))
+
 	Label("record")
 	CMPQ(d.rec, last)
 	JGT(LabelRef("recordsEnd"))
+	to, taps := GP64(), d.args.load("Taps")
 	MOVQ(d.rec, to)
-	taps := d.args.load("Taps")
 	d.addresses("record", off, to, taps)
-	bytes := d.args.load("OutStride")
-	ADDQ(bytes, d.state.Offset(8))
-	ADDQ(d.size, d.rec)
+	ADDQ(size, d.rec)
 	DECQ(left)
 	JNZ(LabelRef("record"))
 	Label("recordsEnd")
+	done := GP64()
+	MOVQ(d.state.Offset(16), done)
+	SUBQ(left, done)
+	IMULQ(d.args.field("OutStride"), done)
+	ADDQ(done, d.state.Offset(8))
 	MOVQ(off, d.state)
 	MOVQ(left, d.state.Offset(16))
 	MOVQ(d.rec, d.end)
 }
 
-// addresses stores the addresses of taps, at least one; that of an odd last one
-// twice, since its missing partner has no weight. off moves past the taps.
-func (d *dwQ8) addresses(label string, off, to, taps reg.GPVirtual) {
+// fourAddresses returns a function that emits the storing of the addresses of
+// taps i to i+3.
+func (d *dwQ8) fourAddresses(off, to reg.GPVirtual) func(i int) {
 	in, zero := YMM(), YMM()
 	VPBROADCASTQ(d.args.field("In"), in)
 	VPBROADCASTQ(d.args.field("ZeroA"), zero)
+	return func(i int) {
+		offsets, at := YMM(), YMM()
+		VPMOVSXDQ(Mem{Base: off, Disp: 4 * i}, offsets)
+		VPADDQ(in, offsets, at)
+		VBLENDVPD(offsets, zero, at, at)
+		VMOVDQU(at, Mem{Base: to, Disp: 8 * i})
+	}
+}
+
+// address returns the address of the tap whose offset is at m.
+func (d *dwQ8) address(m Mem) reg.GPVirtual {
+	base, offset := d.args.load("In"), GP64()
+	MOVLQSX(m, offset)
+	ADDQ(offset, base)
+	TESTQ(offset, offset)
+	CMOVQLT(d.args.field("ZeroA"), base)
+	return base
+}
+
+// addresses stores the addresses of taps, at least one; that of an odd last one
+// twice, since its missing partner has no weight. off moves past the taps.
+func (d *dwQ8) addresses(label string, off, to, taps reg.GPVirtual) {
+	four := d.fourAddresses(off, to)
 	JMP(LabelRef(label + "FourTest"))
 	Label(label + "Four")
-	offsets, at := YMM(), YMM()
-	VPMOVSXDQ(Mem{Base: off}, offsets)
-	VPADDQ(in, offsets, at)
-	VBLENDVPD(offsets, zero, at, at)
-	VMOVDQU(at, Mem{Base: to})
+	four(0)
 	ADDQ(U8(16), off)
 	ADDQ(U8(32), to)
 	Label(label + "FourTest")
@@ -131,12 +169,8 @@ func (d *dwQ8) addresses(label string, off, to, taps reg.GPVirtual) {
 	JGE(LabelRef(label + "Four"))
 	ADDQ(U8(4), taps)
 	JZ(LabelRef(label + "Addressed"))
-	base, p := d.args.load("In"), GP64()
 	Label(label + "Address")
-	MOVLQSX(Mem{Base: off}, p)
-	TESTQ(p, p)
-	LEAQ(Mem{Base: base, Index: p, Scale: 1}, p)
-	CMOVQLT(d.args.field("ZeroA"), p)
+	p := d.address(Mem{Base: off})
 	MOVQ(p, Mem{Base: to})
 	ADDQ(U8(4), off)
 	ADDQ(U8(8), to)

@@ -22,21 +22,49 @@ TEXT ·q8DwconvAVX2(SB), $4176-8
 	MOVQ CX, 4136(SP)
 
 strip:
-	CMPQ 4120(SP), $0x00
-	JE   end
-	MOVQ 4112(SP), CX
-	MOVQ CX, 4152(SP)
-	LEAQ (SP), CX
-	MOVQ 4104(SP), DX
-	MOVQ 4120(SP), BX
-	LEAQ 4096(SP), DI
-	SUBQ 4136(SP), DI
+	CMPQ         4120(SP), $0x00
+	JE           end
+	MOVQ         4112(SP), CX
+	MOVQ         CX, 4152(SP)
+	LEAQ         (SP), CX
+	MOVQ         4104(SP), DX
+	MOVQ         4120(SP), BX
+	MOVQ         4136(SP), DI
+	LEAQ         4096(SP), SI
+	SUBQ         DI, SI
+	CMPQ         56(AX), $0x09
+	JNE          record
+	VPBROADCASTQ (AX), Y0
+	VPBROADCASTQ 8(AX), Y1
+
+recordNine:
+	VPMOVSXDQ (DX), Y2
+	VPADDQ    Y0, Y2, Y3
+	VBLENDVPD Y2, Y1, Y3, Y3
+	VMOVDQU   Y3, (CX)
+	VPMOVSXDQ 16(DX), Y2
+	VPADDQ    Y0, Y2, Y3
+	VBLENDVPD Y2, Y1, Y3, Y3
+	VMOVDQU   Y3, 32(CX)
+	MOVQ      (AX), R8
+	MOVLQSX   32(DX), R9
+	ADDQ      R9, R8
+	TESTQ     R9, R9
+	CMOVQLT   8(AX), R8
+	MOVQ      R8, 64(CX)
+	ADDQ      $0x24, DX
+	ADDQ      DI, CX
+	DECQ      BX
+	JZ        recordsEnd
+	CMPQ      CX, SI
+	JLE       recordNine
+	JMP       recordsEnd
 
 record:
-	CMPQ         CX, DI
+	CMPQ         CX, SI
 	JGT          recordsEnd
-	MOVQ         CX, SI
-	MOVQ         56(AX), R8
+	MOVQ         56(AX), R9
+	MOVQ         CX, R8
 	VPBROADCASTQ (AX), Y0
 	VPBROADCASTQ 8(AX), Y1
 	JMP          recordFourTest
@@ -45,49 +73,51 @@ recordFour:
 	VPMOVSXDQ (DX), Y2
 	VPADDQ    Y0, Y2, Y3
 	VBLENDVPD Y2, Y1, Y3, Y3
-	VMOVDQU   Y3, (SI)
+	VMOVDQU   Y3, (R8)
 	ADDQ      $0x10, DX
-	ADDQ      $0x20, SI
+	ADDQ      $0x20, R8
 
 recordFourTest:
-	SUBQ $0x04, R8
+	SUBQ $0x04, R9
 	JGE  recordFour
-	ADDQ $0x04, R8
+	ADDQ $0x04, R9
 	JZ   recordAddressed
-	MOVQ (AX), R9
 
 recordAddress:
-	MOVLQSX (DX), R10
-	TESTQ   R10, R10
-	LEAQ    (R9)(R10*1), R10
+	MOVQ    (AX), R10
+	MOVLQSX (DX), R11
+	ADDQ    R11, R10
+	TESTQ   R11, R11
 	CMOVQLT 8(AX), R10
-	MOVQ    R10, (SI)
+	MOVQ    R10, (R8)
 	ADDQ    $0x04, DX
-	ADDQ    $0x08, SI
-	DECQ    R8
+	ADDQ    $0x08, R8
+	DECQ    R9
 	JNZ     recordAddress
-	MOVQ    R10, (SI)
+	MOVQ    R10, (R8)
 
 recordAddressed:
-	MOVQ 40(AX), SI
-	ADDQ SI, 4112(SP)
-	ADDQ 4136(SP), CX
+	ADDQ DI, CX
 	DECQ BX
 	JNZ  record
 
 recordsEnd:
-	MOVQ DX, 4104(SP)
-	MOVQ BX, 4120(SP)
-	MOVQ CX, 4144(SP)
-	XORQ DX, DX
-	MOVQ 24(AX), SI
-	MOVQ 64(AX), CX
-	MOVQ CX, 4160(SP)
-	ADDQ $0x0f, CX
-	ANDQ $-16, CX
-	SHLQ $0x02, CX
-	MOVQ CX, 4168(SP)
-	LEAQ (SI)(CX*2), BX
+	MOVQ  4120(SP), SI
+	SUBQ  BX, SI
+	IMULQ 40(AX), SI
+	ADDQ  SI, 4112(SP)
+	MOVQ  DX, 4104(SP)
+	MOVQ  BX, 4120(SP)
+	MOVQ  CX, 4144(SP)
+	XORQ  DX, DX
+	MOVQ  24(AX), SI
+	MOVQ  64(AX), CX
+	MOVQ  CX, 4160(SP)
+	ADDQ  $0x0f, CX
+	ANDQ  $-16, CX
+	SHLQ  $0x02, CX
+	MOVQ  CX, 4168(SP)
+	LEAQ  (SI)(CX*2), BX
 
 block:
 	CMPQ         4160(SP), $0x10
@@ -345,19 +375,19 @@ wholeFourTest:
 	JGE  wholeFour
 	ADDQ $0x04, R12
 	JZ   wholeAddressed
-	MOVQ (AX), R14
 
 wholeAddress:
+	MOVQ    (AX), R14
 	MOVLQSX (R11), R15
+	ADDQ    R15, R14
 	TESTQ   R15, R15
-	LEAQ    (R14)(R15*1), R15
-	CMOVQLT 8(AX), R15
-	MOVQ    R15, (R13)
+	CMOVQLT 8(AX), R14
+	MOVQ    R14, (R13)
 	ADDQ    $0x04, R11
 	ADDQ    $0x08, R13
 	DECQ    R12
 	JNZ     wholeAddress
-	MOVQ    R15, (R13)
+	MOVQ    R14, (R13)
 
 wholeAddressed:
 wholeChunkReady:
@@ -787,19 +817,19 @@ halfFourTest:
 	JGE  halfFour
 	ADDQ $0x04, R12
 	JZ   halfAddressed
-	MOVQ (AX), R14
 
 halfAddress:
+	MOVQ    (AX), R14
 	MOVLQSX (R11), R15
+	ADDQ    R15, R14
 	TESTQ   R15, R15
-	LEAQ    (R14)(R15*1), R15
-	CMOVQLT 8(AX), R15
-	MOVQ    R15, (R13)
+	CMOVQLT 8(AX), R14
+	MOVQ    R14, (R13)
 	ADDQ    $0x04, R11
 	ADDQ    $0x08, R13
 	DECQ    R12
 	JNZ     halfAddress
-	MOVQ    R15, (R13)
+	MOVQ    R14, (R13)
 
 halfAddressed:
 halfChunkReady:
