@@ -121,6 +121,7 @@ func avxvnni(s *Set) {
 	s.Q8Gemm, s.Q8Igemm = amd64.Q8GemmAVXVNNI, amd64.Q8IgemmAVXVNNI
 	s.Q8GemmAny, s.Q8IgemmAny = amd64.Q8GemmAVXVNNI, amd64.Q8IgemmAVXVNNI
 	s.Q8 = amd64.Q8TileAVXVNNI
+	s.Q8Dwconv, s.Q8DwconvGroup = amd64.Q8DwconvAVXVNNI, 4
 }
 
 // avx512vnni replaces what VPDPBUSD of AVX-512 does better.
@@ -129,4 +130,5 @@ func avx512vnni(s *Set) {
 	s.Q8Gemm, s.Q8Igemm = amd64.Q8GemmAVX512VNNI, amd64.Q8IgemmAVX512VNNI
 	s.Q8GemmAny, s.Q8IgemmAny = amd64.Q8GemmAVX512VNNI, amd64.Q8IgemmAVX512VNNI
 	s.Q8 = amd64.Q8TileAVX512VNNI
+	s.Q8Dwconv, s.Q8DwconvGroup = amd64.Q8DwconvAVX512VNNI, 4
 }

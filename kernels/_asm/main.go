@@ -16,6 +16,7 @@ var files = map[string]func(){
 	"gemm":       gemms,
 	"gemmq8":     gemmsQ8,
 	"gemmvnni":   gemmsVNNI,
+	"dwvnni":     dwconvVNNI,
 	"windowq8":   windowsQ8,
 	"window":     windows,
 	"unary":      unaries,

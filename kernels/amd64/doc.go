@@ -22,6 +22,7 @@ package amd64
 //go:generate sh -c "cd ../_asm && go run . -kernels=gemmq8 -isa=avx2 -pkg amd64 -out ../amd64/q8_gemm_avx2_amd64.s -stubs ../amd64/q8_gemm_avx2_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=windowq8 -isa=avx2 -pkg amd64 -out ../amd64/q8_window_avx2_amd64.s -stubs ../amd64/q8_window_avx2_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=gemmvnni -isa=avx2 -pkg amd64 -out ../amd64/q8_gemm_avxvnni_amd64.s -stubs ../amd64/q8_gemm_avxvnni_amd64.go"
+//go:generate sh -c "cd ../_asm && go run . -kernels=dwvnni -isa=avx2 -pkg amd64 -out ../amd64/q8_dwconv_avxvnni_amd64.s -stubs ../amd64/q8_dwconv_avxvnni_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=gemm -isa=avx512 -pkg amd64 -out ../amd64/f32_gemm_avx512_amd64.s -stubs ../amd64/f32_gemm_avx512_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=window -isa=avx512 -pkg amd64 -out ../amd64/f32_window_avx512_amd64.s -stubs ../amd64/f32_window_avx512_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=winograd -isa=avx512 -pkg amd64 -out ../amd64/f32_winograd_avx512_amd64.s -stubs ../amd64/f32_winograd_avx512_amd64.go"
@@ -30,3 +31,4 @@ package amd64
 //go:generate sh -c "cd ../_asm && go run . -kernels=reduce -isa=avx512 -pkg amd64 -out ../amd64/f32_reduce_avx512_amd64.s -stubs ../amd64/f32_reduce_avx512_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=peak -isa=avx512 -pkg amd64 -out ../amd64/f32_peak_avx512_amd64.s -stubs ../amd64/f32_peak_avx512_amd64.go"
 //go:generate sh -c "cd ../_asm && go run . -kernels=gemmvnni -isa=avx512 -pkg amd64 -out ../amd64/q8_gemm_avx512vnni_amd64.s -stubs ../amd64/q8_gemm_avx512vnni_amd64.go"
+//go:generate sh -c "cd ../_asm && go run . -kernels=dwvnni -isa=avx512 -pkg amd64 -out ../amd64/q8_dwconv_avx512vnni_amd64.s -stubs ../amd64/q8_dwconv_avx512vnni_amd64.go"

@@ -72,3 +72,11 @@ func Q8GemmAVX512VNNI(a *ref.GemmQ8) {
 func Q8IgemmAVX512VNNI(a *ref.GemmQ8) {
 	tileQ8(a, q8IgemmAVX512VNNI[:], q8IgemmHalfAVX512VNNI[:], 32, true)
 }
+
+// Q8DwconvAVXVNNI computes a run of output pixels of a depthwise convolution,
+// with weights in groups of 4.
+func Q8DwconvAVXVNNI(a *ref.DwconvQ8) { q8DwconvAVXVNNI(a) }
+
+// Q8DwconvAVX512VNNI computes a run of output pixels of a depthwise convolution,
+// with weights in groups of 4.
+func Q8DwconvAVX512VNNI(a *ref.DwconvQ8) { q8DwconvAVX512VNNI(a) }
