@@ -111,19 +111,38 @@ func biasQ8(v *graph.Value, outputs int, scale func(o int) float64) (*tensor.Ten
 	return out, ""
 }
 
-// sumsFit reports whether no sum of so many products of 8-bit numbers, and a
-// bias, leaves int32.
-func sumsFit(products int, bias *tensor.Tensor) bool {
-	most := math.MaxInt32 - int64(products)*128*255
-	if bias == nil {
-		return most >= 0
+// fit makes sure that no sum of products with weights [O,...] and a bias leaves
+// int32. Where a bias is so large, its channel is all but constant: weights and
+// bias are halved, and the scale doubled, which moves the result by a small part
+// of a step. It returns the weights, copied if they change, and false where there
+// are too many products.
+func (q *integerWeights) fit(weights, bias *tensor.Tensor) (*tensor.Tensor, bool) {
+	outputs := weights.Shape[0]
+	products := weights.Elems() / max(outputs, 1)
+	if int64(products)*128*255 > math.MaxInt32/2 {
+		return nil, false
 	}
-	for i := range bias.Elems() {
-		if b := bias.Int(i); b > most || -b > most {
-			return false
+	if bias == nil || sumsFit(weights, nil, 0, bias) {
+		return weights, true
+	}
+	weights = weights.Clone()
+	for len(q.scale) < outputs {
+		q.scale = append(q.scale, q.scale[0])
+	}
+	sums := magnitudes(weights, nil, 0)
+	for o := range outputs {
+		b := bias.Int(o)
+		if max(b, -b)+255*sums[o] <= math.MaxInt32 {
+			continue
 		}
+		bias.SetInt(o, int64(math.RoundToEven(float64(b)/2)))
+		row := tensor.View[int8](weights)[o*products : (o+1)*products]
+		for i, w := range row {
+			row[i] = int8(math.RoundToEven(float64(w) / 2))
+		}
+		q.scale[o] *= 2
 	}
-	return true
+	return weights, true
 }
 
 // sameScales reports whether a bias has the scales of the sums, but for
@@ -249,7 +268,8 @@ func (l *lowerer) convQ8(n *graph.Node, o *op.Conv) (ok bool, why string, err er
 	if why != "" {
 		return false, why, nil
 	}
-	if !sumsFit(w.w.Shape[1:].Elems(), b) {
+	weights, ok := w.fit(w.w, b)
+	if !ok {
 		return false, "its sums may leave int32", nil
 	}
 	image, ok := l.get(x).view, true
@@ -271,7 +291,7 @@ func (l *lowerer) convQ8(n *graph.Node, o *op.Conv) (ok bool, why string, err er
 	if err != nil {
 		return false, "", err
 	}
-	weights := w.w.Reshaped(outputs, w.w.Shape[1], c.KH, c.KW)
+	weights = weights.Reshaped(outputs, w.w.Shape[1], c.KH, c.KW)
 	out, v, err := l.product(n, c, q, w, in, weights, b, n.Out[0])
 	if err != nil {
 		return false, "", err
@@ -343,7 +363,7 @@ func (l *lowerer) denseQ8(n *graph.Node) (ok bool, why string, err error) {
 	if why != "" {
 		return false, why, nil
 	}
-	if !sumsFit(k, b) {
+	if weights, ok = w.fit(weights, b); !ok {
 		return false, "its sums may leave int32", nil
 	}
 	in, err := l.plain(x)
