@@ -23,7 +23,7 @@ CGO      = CGO_ENABLED=1 CGO_LDFLAGS='-O2 -g -Wl,--as-needed'
 SUITE   ?= bookworm
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build test deps fmt vet cross test-unit test-noasm test-arm64 test-gocv test-gocv-arm64 arm64 gocv-arm64 dist race fuzz bench bench-peers lint golden size generate-check
+.PHONY: build test deps fmt vet cross test-unit test-noasm test-arm64 test-selftest test-gocv test-gocv-arm64 arm64 gocv-arm64 dist race fuzz bench bench-peers lint golden size generate-check
 build:
 ifneq ($(OPENCV),)
 	@echo "with GoCV and OpenCV $(OPENCV), which pkg-config finds; the first time takes a minute (make OPENCV= builds without)"
@@ -39,7 +39,7 @@ gocv-arm64:
 dist:
 	VERSION='$(VERSION)' ./scripts/dist
 # The plain unit tests come last, so that the output ends with their summary.
-test: deps fmt vet cross lint generate-check test-noasm race test-arm64 test-gocv test-gocv-arm64 test-unit
+test: deps fmt vet cross lint generate-check test-noasm race test-arm64 test-selftest test-gocv test-gocv-arm64 test-unit
 deps:
 	@./.ci/deps
 fmt:
@@ -55,6 +55,9 @@ test-noasm:
 test-arm64:
 	QEMU_CPUS="max cortex-a76 cortex-a72 a64fx" ./.ci/arm64 $(HOT)
 	QEMU_CPUS=max ./.ci/arm64 $$($(GO) list ./... | grep -v -e /kernels -e /internal/op$$ -e /internal/lint$$)
+# edgecam selftest on every rung, and as arm64 code on four processors.
+test-selftest:
+	./.ci/selftest
 test-gocv:
 	@if why=$$(./scripts/opencv); then set -x; $(CGO) $(GO) vet -tags $(TAGS),matprofile ./... && $(CGO) $(LINT) run --build-tags $(TAGS),matprofile ./camera ./sdk && $(CGO) $(GO) test -tags $(TAGS),matprofile ./camera ./sdk; \
 	else echo "tests of the GoCV edition left out: $$why"; fi

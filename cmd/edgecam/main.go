@@ -81,7 +81,7 @@ bug reports); edgecam version prints the one in use.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
 	o := output{stdout: stdout, stderr: stderr}
 	root.AddCommand(newDetect(o), newClassify(o), newSegment(o), newInfer(o), newBench(o), newInspect(o), newCompare(o), newQuantize(o),
-		newCameras(o, camera.List), newDoctor(o, thisMachine()), newCompletion(o), newVersion(o))
+		newCameras(o, camera.List), newDoctor(o, thisMachine()), newSelftest(o), newCompletion(o), newVersion(o))
 	for _, c := range root.Commands() {
 		positional(c)
 	}

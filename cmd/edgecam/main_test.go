@@ -151,7 +151,7 @@ func pngStart(t *testing.T, path string) string {
 // TestHelp compares the help of every command with testdata. The files are
 // what the contract promises; change them by hand.
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"edgecam", "detect", "classify", "segment", "infer", "bench", "inspect", "compare", "quantize", "cameras", "doctor", "completion", "version"} {
+	for _, name := range []string{"edgecam", "detect", "classify", "segment", "infer", "bench", "inspect", "compare", "quantize", "selftest", "cameras", "doctor", "completion", "version"} {
 		args := []string{name, "--help"}
 		if name == "edgecam" {
 			args = args[1:]
