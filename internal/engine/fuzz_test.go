@@ -157,6 +157,24 @@ func seeds() []*graph.Graph {
 		return b.Node("DequantizeLinear", nil, y, b.Scalar(.3), zero)
 	})
 	add(13, func(b *optest.Net, x *graph.Value) *graph.Value {
+		scale, zero := b.Scalar(.05), b.Const(tensor.From(tensor.Uint8, []uint8{120}))
+		real := func(v *graph.Value) *graph.Value {
+			return b.Node("DequantizeLinear", nil, b.Node("QuantizeLinear", nil, v, scale, zero), scale, zero)
+		}
+		weights := func(out, in, k int) *graph.Value {
+			t := tensor.New(tensor.Int8, out, in, k, k)
+			for i := range t.Data {
+				t.Data[i] = byte(i * 77)
+			}
+			return b.Node("DequantizeLinear", axis(0), b.Const(t), b.Scalar(.01))
+		}
+		x = real(x)
+		y := real(b.Node("Relu", nil, b.Node("Conv", graph.Attrs{optest.AttrInts("pads", 1, 1, 1, 1)}, x, weights(4, 2, 3), b.Weights(4))))
+		y = real(b.Node("Add", nil, y, real(b.Node("Conv", graph.Attrs{optest.AttrInt("group", 4)}, y, weights(4, 1, 1)))))
+		y = b.Node("Concat", axis(1), y, real(b.Node("Mul", nil, x, real(b.Node("Sigmoid", nil, x)))))
+		return real(b.Node("AveragePool", graph.Attrs{optest.AttrInts("kernel_shape", 2, 2)}, y))
+	})
+	add(13, func(b *optest.Net, x *graph.Value) *graph.Value {
 		y := b.Node("ConvTranspose", graph.Attrs{optest.AttrInts("strides", 2, 2), optest.AttrInts("output_padding", 1, 1)}, x, b.Weights(2, 3, 3, 3))
 		y = b.Node("DepthToSpace", graph.Attrs{optest.AttrInt("blocksize", 1)}, y)
 		return b.Node("Einsum", graph.Attrs{optest.AttrString("equation", "nchw,ncvw->nhv")}, y, y)

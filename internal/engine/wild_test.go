@@ -77,6 +77,10 @@ func (w *wild) draw() *graph.Graph {
 	domains := []string{"ai.onnx.preview.training", "com.microsoft"}
 	refused := 0
 	for range rapid.IntRange(1, 30).Draw(w.t, "nodes") {
+		if rapid.IntRange(0, 5).Draw(w.t, "quantized") == 0 {
+			w.quantized()
+			continue
+		}
 		domain, typ := "", rapid.SampledFrom(op.Names()).Draw(w.t, "op")
 		for _, d := range domains {
 			if rest, ok := strings.CutPrefix(typ, d+"."); ok {
@@ -109,6 +113,48 @@ func (w *wild) draw() *graph.Graph {
 		w.Output(rapid.SampledFrom(w.values).Draw(w.t, "output"))
 	}
 	return w.Graph
+}
+
+// quantized passes a value through 8 bits, or takes weights from there, with
+// scales and zero points of any kind. What does not fit is left out.
+func (w *wild) quantized() {
+	before := len(w.Graph.Nodes)
+	scale := func() *graph.Value {
+		k := rapid.SampledFrom([]float32{.02, .02, .02, .05, 1, 0, -1, 1e-30, 1e-12, 1e12, 1e30, float32(math.NaN()), float32(math.Inf(1))}).Draw(w.t, "scale")
+		if rapid.IntRange(0, 9).Draw(w.t, "scales") == 0 {
+			return w.Floats(k, .03)
+		}
+		return w.Scalar(k)
+	}
+	d := rapid.SampledFrom([]tensor.DType{tensor.Uint8, tensor.Int8}).Draw(w.t, "code")
+	zero := func() *graph.Value {
+		t := tensor.New(d, rapid.SampledFrom([][]int{{}, {}, {}, {}, {1}, {2}}).Draw(w.t, "zeros")...)
+		for i := range t.Elems() {
+			t.SetInt(i, rapid.SampledFrom([]int64{0, 100, 127, -128}).Draw(w.t, "zero"))
+		}
+		return w.Const(t)
+	}
+	var x *graph.Value
+	if rapid.IntRange(0, 2).Draw(w.t, "weights") == 0 {
+		t := tensor.New(d, rapid.SampledFrom([][]int{{4, 2, 3, 3}, {2, 2, 1, 1}, {2, 1, 2, 2}, {4, 4}, {3, 4}}).Draw(w.t, "shape")...)
+		for i := range t.Elems() {
+			t.SetInt(i, int64(i*77%256-128))
+		}
+		x = w.Const(t)
+	} else {
+		x = w.Node("QuantizeLinear", nil, rapid.SampledFrom(w.values).Draw(w.t, "value"), scale(), zero())
+	}
+	v := w.Node("DequantizeLinear", nil, x, scale(), zero())
+	part := *w.Graph
+	part.Outputs = []*graph.Value{v}
+	if survive(w.t, &part) != nil {
+		w.Graph.Nodes = w.Graph.Nodes[:before]
+		return
+	}
+	w.values = append(w.values, v)
+	if x.Node != nil {
+		w.values = append(w.values, x)
+	}
 }
 
 // operand picks a value, makes a constant, or leaves an input out.
