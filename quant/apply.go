@@ -40,21 +40,31 @@ func Apply(ctx context.Context, g *graph.Graph, samples Samples, c Config) (*gra
 	if p.nothing() {
 		return nil, nil, fmt.Errorf("%w: no convolution or matrix product with constant float32 weights", ErrNothing)
 	}
-	if err := p.observe(ctx, r); err != nil {
-		return nil, nil, err
-	}
-	p.choose(c.Method)
-	for _, l := range p.layers {
-		if l.float == "" {
-			l.roundWeights(p.of[l.node.In[0]].root().scale)
-		}
-	}
-	if !c.NoBiasCorrection {
-		if err := p.correct(ctx, r); err != nil {
+	rep := &Report{}
+	if !c.NoEqualize {
+		if rep.Equalized, err = p.equalize(ctx, r); err != nil {
 			return nil, nil, err
 		}
 	}
-	return p.insert(), &Report{Warnings: p.warn(r.count)}, nil
+	if err := p.observe(ctx, r); err != nil {
+		return nil, nil, err
+	}
+	q, err := p.search(ctx, r, rep)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.Sensitivity || c.MaxDrop > 0 {
+		if err := p.sensitivity(ctx, r); err != nil {
+			return nil, nil, err
+		}
+	}
+	if c.MaxDrop > 0 {
+		if q, err = p.limitDrop(ctx, r, rep, q); err != nil {
+			return nil, nil, err
+		}
+	}
+	p.fill(rep, g, q, r)
+	return q, rep, nil
 }
 
 // nothing reports whether no layer is quantized.

@@ -231,35 +231,60 @@ func (w *walk) shift(ctx context.Context, l *layer, want []float64) error {
 	if l.node.Type == "MatMul" {
 		return nil // it has no bias
 	}
-	got := make([]float64, l.channels)
+	got := make([]float64, 2*l.channels)
 	y := l.node.Out[0]
+	lo, hi := w.p.reach(l)
 	err := w.each(ctx, []*graph.Node{l.node}, l.node.In[:1], []*graph.Value{y}, func(e *engine.Session) {
-		addMeans(got, e.Output(y.Name), l)
+		addMeans(got, e.Output(y.Name), l, lo, hi)
 	})
 	if err != nil {
 		return err
 	}
-	for c := range got {
-		l.bias[c] += (want[c] - got[c]) / float64(w.n)
+	for c := range l.bias {
+		if share := got[l.channels+c]; share > 0.05*float64(w.n) {
+			l.bias[c] += (want[c] - got[c]) / share
+		}
 	}
 	l.moved = true
 	return nil
 }
 
-// addMeans adds the mean of each channel.
-func addMeans(sum []float64, t *tensor.Tensor, l *layer) {
+// reach returns the range in which differences of a layer's output matter:
+// what is rounded behind it is cut off there. Means of uncut values would
+// follow a few outliers.
+func (p *plan) reach(l *layer) (lo, hi float32) {
+	lo, hi = float32(math.Inf(-1)), float32(math.Inf(1))
+	v := l.node.Out[0]
+	if p.of[v] == nil && len(p.users[v]) == 1 && classOf(p.users[v][0]) == bounds {
+		v = p.users[v][0].Out[0]
+		if a := p.of[v]; a != nil {
+			return float32(a.lo), float32(a.hi)
+		}
+	}
+	if a := p.of[v]; a != nil {
+		return float32(a.lo), float32(a.hi)
+	}
+	return lo, hi
+}
+
+// addMeans adds the mean of each channel, of values cut off at lo and hi.
+func addMeans(sum []float64, t *tensor.Tensor, l *layer, lo, hi float32) {
 	x := t.F32()
 	inner := 1
 	if l.node.Type != "Gemm" && l.node.Type != "MatMul" {
 		inner = t.Shape[2:].Elems()
 	}
-	per := 1 / float64(max(len(x)/len(sum), 1))
+	per := 1 / float64(max(len(x)/l.channels, 1))
 	for i := 0; i+inner <= len(x); i += inner {
-		s := 0.0
+		s, in := 0.0, 0
 		for _, v := range x[i : i+inner] {
-			s += float64(v)
+			s += float64(min(max(v, lo), hi))
+			if v > lo && v < hi {
+				in++
+			}
 		}
-		sum[i/inner%len(sum)] += s * per
+		sum[i/inner%l.channels] += s * per
+		sum[l.channels+i/inner%l.channels] += float64(in) * per
 	}
 }
 
@@ -348,13 +373,14 @@ func (p *plan) floatMeans(ctx context.Context, r *runner, n int) (map[*layer][]f
 	var values []*graph.Value
 	for _, l := range p.layers {
 		if l.float == "" {
-			means[l] = make([]float64, l.channels)
+			means[l] = make([]float64, 2*l.channels)
 			values = append(values, l.node.Out[0])
 		}
 	}
 	err := r.observe(ctx, p.g, p.types, values, "means", n, func(_ int, _ Sample, v *graph.Value, x *tensor.Tensor) error {
 		l := p.byNode[v.Node]
-		addMeans(means[l], x, l)
+		lo, hi := p.reach(l)
+		addMeans(means[l], x, l, lo, hi)
 		return nil
 	})
 	return means, err

@@ -23,6 +23,7 @@ type plan struct {
 	inner   map[*graph.Value]bool
 	acts    []*activation // in the order of the graph
 	of      map[*graph.Value]*activation
+	chosen  setting
 }
 
 // layer is a product and what becomes of its weights.
@@ -32,6 +33,7 @@ type layer struct {
 	macs    int64
 	weights *tensor.Tensor // float, with what equalization and correction did
 	bias    []float64      // float, of each output channel
+	before  []float64      // bias before correction
 	scales  []float32      // of the weights
 	guarded int
 	moved   bool // the bias differs from that of the file

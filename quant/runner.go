@@ -41,7 +41,13 @@ func newRunner(samples Samples, c Config) (*runner, error) {
 func (r *runner) session(g *graph.Graph, outputs []*graph.Value) (*engine.Session, error) {
 	h := *g
 	h.Outputs = outputs
-	low, err := pass.Compile(&h, pass.Options{Shapes: r.shapes})
+	shapes := map[string][]int{}
+	for _, v := range g.Inputs {
+		if s := r.shapes[v.Name]; s != nil {
+			shapes[v.Name] = s
+		}
+	}
+	low, err := pass.Compile(&h, pass.Options{Shapes: shapes})
 	if err != nil {
 		return nil, err
 	}
