@@ -62,6 +62,7 @@ type Config struct {
 	// box arithmetic and score functions. Detectors lose their boxes by it.
 	QuantizeTail bool
 
+	RoundNearest     bool // round each weight by itself, not so that errors compensate
 	NoBiasCorrection bool // leave the means as rounding shifts them
 	NoEqualize       bool // leave the scales of neighbouring layers as they are
 

@@ -3,7 +3,7 @@ package quant
 import (
 	"context"
 	"fmt"
-	"math"
+	"slices"
 
 	"github.com/edgecam/edgecam/internal/engine"
 	"github.com/edgecam/edgecam/internal/graph"
@@ -13,15 +13,16 @@ import (
 // correctionSamples is how many samples the means are taken over at most.
 const correctionSamples = 64
 
-// segment is a part of the graph between rounded values.
+// segment is a layer, or what stands before the first one, with the nodes that
+// can run behind it.
 type segment struct {
 	layer   *layer // the first node, where that is one
 	nodes   []*graph.Node
 	in, out []*graph.Value
 }
 
-// segments cuts the graph up to the last layer into parts that compute from
-// rounded values to rounded values, in an order in which they can run.
+// segments cuts the graph up to the last layer into parts, in an order in which
+// they can run.
 func (p *plan) segments() []*segment {
 	var all []*segment
 	at := map[*graph.Node]int{}
@@ -31,7 +32,11 @@ func (p *plan) segments() []*segment {
 		}
 		into := -1
 		if p.byNode[n] == nil {
-			into = p.joins(n, at)
+			for _, v := range n.In {
+				if v != nil && v.Const == nil && v.Node != nil {
+					into = max(into, at[v.Node])
+				}
+			}
 		}
 		if into < 0 {
 			into = len(all)
@@ -50,14 +55,8 @@ func (p *plan) segments() []*segment {
 				}
 			}
 			for _, v := range n.Out {
-				if v == nil {
-					continue
-				}
-				for _, u := range p.users[v] {
-					if j, ok := at[u]; ok && (j != i || p.of[v] != nil) {
-						s.out = append(s.out, v)
-						break
-					}
+				if v != nil && slices.ContainsFunc(p.users[v], func(u *graph.Node) bool { j, ok := at[u]; return ok && j != i }) {
+					s.out = append(s.out, v)
 				}
 			}
 		}
@@ -65,40 +64,24 @@ func (p *plan) segments() []*segment {
 	return all
 }
 
-// joins returns the segment that a node can be added to, or -1: it makes one
-// of the node's inputs, which is not rounded, and the others are known by then.
-func (p *plan) joins(n *graph.Node, at map[*graph.Node]int) int {
-	into := -1
-	for _, v := range n.In {
-		if v != nil && v.Const == nil && v.Node != nil && p.of[v] == nil {
-			into = max(into, at[v.Node])
-		}
-	}
-	for _, v := range n.In {
-		if v != nil && v.Const == nil && v.Node != nil && (at[v.Node] > into || at[v.Node] == into && p.of[v] != nil) {
-			return -1
-		}
-	}
-	return into
-}
-
-// walk runs the rounded model segment by segment, each for all samples, so
-// that a layer sees what the corrected layers before it make of them.
+// walk runs the model with rounded weights segment by segment, each for all
+// samples, so that a layer sees what the rounded and corrected layers before it
+// make of them. Values are not rounded on the way: what ranges cut off would
+// shift means that are none of the weights' doing.
 type walk struct {
 	p     *plan
 	r     *runner
-	n     int
+	n     int // samples
 	parts []*segment
 	last  map[*graph.Value]int // the segment that reads a value last
-	data  map[*graph.Value][][]byte
+	data  map[*graph.Value][]kept
 }
 
-// correct shifts the bias of each layer so that the means of its output
-// channels, computed from what the rounded layers before it give, are those of
-// the float model. It is what NNCF calls bias correction, without its
-// approximation.
+// correct rounds the weights of each layer and shifts its bias so that the means
+// of its output channels are those of the float model. The shift is what NNCF
+// calls bias correction, without its approximation.
 func (p *plan) correct(ctx context.Context, r *runner) error {
-	w := &walk{p: p, r: r, parts: p.segments(), last: map[*graph.Value]int{}, data: map[*graph.Value][][]byte{}}
+	w := &walk{p: p, r: r, parts: p.segments(), last: map[*graph.Value]int{}, data: map[*graph.Value][]kept{}}
 	for i, s := range w.parts {
 		for _, v := range s.in {
 			w.last[v] = i
@@ -113,9 +96,6 @@ func (p *plan) correct(ctx context.Context, r *runner) error {
 		return err
 	}
 	for i, s := range w.parts {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		if err := w.segment(ctx, s, means); err != nil {
 			return err
 		}
@@ -129,29 +109,21 @@ func (p *plan) correct(ctx context.Context, r *runner) error {
 	return nil
 }
 
-// size of a value as it is kept.
-func (w *walk) size(v *graph.Value) int {
-	t := w.p.types[v.Name]
-	if w.p.of[v] != nil {
-		return t.Shape.Elems()
-	}
-	return t.Bytes()
-}
-
 // peak returns the most bytes that one sample takes on the way.
 func (w *walk) peak() int {
 	live, most := 0, 0
+	size := func(v *graph.Value) int { return keptBytes(w.p.types[v.Name]) }
 	for _, v := range w.p.g.Inputs {
-		live += w.size(v)
+		live += size(v)
 	}
 	for i, s := range w.parts {
 		for _, v := range s.out {
-			live += w.size(v)
+			live += size(v)
 		}
 		most = max(most, live)
 		for _, v := range s.in {
 			if w.last[v] == i {
-				live -= w.size(v)
+				live -= size(v)
 			}
 		}
 	}
@@ -170,48 +142,73 @@ func (w *walk) load() error {
 		}
 		for _, v := range w.p.g.Inputs {
 			if _, used := w.last[v]; used {
-				w.data[v] = append(w.data[v], w.keep(v, sample.Inputs[v.Name]))
+				w.data[v] = append(w.data[v], keep(sample.Inputs[v.Name]))
 			}
 		}
 	}
 	return nil
 }
 
-// keep returns the contents of a value in as few bytes as they need.
-func (w *walk) keep(v *graph.Value, t *tensor.Tensor) []byte {
-	a := w.p.of[v]
-	if a == nil {
-		return append([]byte{}, t.Bytes()...)
-	}
-	out := make([]byte, t.Elems())
-	scale, zero := a.scale, float64(a.zero)
-	for i, x := range t.F32() {
-		out[i] = uint8(min(max(math.RoundToEven(float64(x/scale))+zero, 0), 255))
-	}
-	return out
+// kept is a value of one sample. A large one is stored in 8 bits over the range
+// of its own elements: means and products over many places are hardly changed.
+type kept struct {
+	data     []byte
+	lo, step float32 // step 0: data is as it was
 }
 
-// give writes the contents of a value into a session's input.
-func (w *walk) give(v *graph.Value, kept []byte, t *tensor.Tensor) {
-	a := w.p.of[v]
-	if a == nil {
-		copy(t.Bytes(), kept)
+// largeValue is the number of elements from which on a value is stored in 8
+// bits.
+const largeValue = 1 << 14
+
+func keptBytes(t tensor.Type) int {
+	if t.DType == tensor.Float32 && t.Shape.Elems() >= largeValue {
+		return t.Shape.Elems()
+	}
+	return t.Bytes()
+}
+
+func keep(t *tensor.Tensor) kept {
+	if t.DType != tensor.Float32 || t.Elems() < largeValue {
+		return kept{data: append([]byte{}, t.Bytes()...)}
+	}
+	x := t.F32()
+	lo, hi := x[0], x[0]
+	for _, v := range x {
+		lo, hi = min(lo, v), max(hi, v)
+	}
+	k := kept{data: make([]byte, len(x)), lo: lo, step: max((hi-lo)/255, 1e-30)}
+	scale := 1 / k.step
+	for i, v := range x {
+		k.data[i] = uint8(min((v-lo)*scale+0.5, 255))
+	}
+	return k
+}
+
+// restore writes the value into a tensor of its type.
+func (k kept) restore(t *tensor.Tensor) {
+	if k.step == 0 {
+		copy(t.Bytes(), k.data)
 		return
 	}
 	var table [256]float32
 	for i := range table {
-		table[i] = float32(i-a.zero) * a.scale
+		table[i] = k.lo + float32(i)*k.step
 	}
 	x := t.F32()
-	for i, q := range kept {
+	for i, q := range k.data {
 		x[i] = table[q]
 	}
 }
 
-// segment corrects the layer of a segment and runs it.
+// segment rounds and corrects the layer of a segment and runs it.
 func (w *walk) segment(ctx context.Context, s *segment, means map[*layer][]float64) error {
 	if l := s.layer; l != nil && l.float == "" {
 		l.roundWeights(w.p.of[l.node.In[0]].root().scale)
+		if !w.r.config.RoundNearest {
+			if err := w.learn(ctx, l); err != nil {
+				return err
+			}
+		}
 		if err := w.shift(ctx, l, means[l]); err != nil {
 			return err
 		}
@@ -221,71 +218,57 @@ func (w *walk) segment(ctx context.Context, s *segment, means map[*layer][]float
 	}
 	return w.each(ctx, s.nodes, s.in, s.out, func(e *engine.Session) {
 		for _, v := range s.out {
-			w.data[v] = append(w.data[v], w.keep(v, e.Output(v.Name)))
+			w.data[v] = append(w.data[v], keep(e.Output(v.Name)))
 		}
 	})
 }
 
 // shift adds the difference of the means to the bias of a layer.
 func (w *walk) shift(ctx context.Context, l *layer, want []float64) error {
-	if l.node.Type == "MatMul" {
-		return nil // it has no bias
+	if l.node.Type == "MatMul" || w.r.config.NoBiasCorrection {
+		return nil // a MatMul has no bias
 	}
-	got := make([]float64, 2*l.channels)
+	got := make([]float64, l.channels)
 	y := l.node.Out[0]
-	lo, hi := w.p.reach(l)
 	err := w.each(ctx, []*graph.Node{l.node}, l.node.In[:1], []*graph.Value{y}, func(e *engine.Session) {
-		addMeans(got, e.Output(y.Name), l, lo, hi)
+		addMeans(got, e.Output(y.Name), l)
 	})
 	if err != nil {
 		return err
 	}
 	for c := range l.bias {
-		if share := got[l.channels+c]; share > 0.05*float64(w.n) {
-			l.bias[c] += (want[c] - got[c]) / share
-		}
+		l.bias[c] += (want[c] - got[c]) / float64(w.n)
 	}
-	l.moved = true
 	return nil
 }
 
-// reach returns the range in which differences of a layer's output matter:
-// what is rounded behind it is cut off there. Means of uncut values would
-// follow a few outliers.
-func (p *plan) reach(l *layer) (lo, hi float32) {
-	lo, hi = float32(math.Inf(-1)), float32(math.Inf(1))
-	v := l.node.Out[0]
-	if p.of[v] == nil && len(p.users[v]) == 1 && classOf(p.users[v][0]) == bounds {
-		v = p.users[v][0].Out[0]
-		if a := p.of[v]; a != nil {
-			return float32(a.lo), float32(a.hi)
-		}
-	}
-	if a := p.of[v]; a != nil {
-		return float32(a.lo), float32(a.hi)
-	}
-	return lo, hi
-}
-
-// addMeans adds the mean of each channel, of values cut off at lo and hi.
-func addMeans(sum []float64, t *tensor.Tensor, l *layer, lo, hi float32) {
+// addMeans adds the mean of each channel.
+func addMeans(sum []float64, t *tensor.Tensor, l *layer) {
 	x := t.F32()
 	inner := 1
 	if l.node.Type != "Gemm" && l.node.Type != "MatMul" {
 		inner = t.Shape[2:].Elems()
 	}
-	per := 1 / float64(max(len(x)/l.channels, 1))
-	for i := 0; i+inner <= len(x); i += inner {
-		s, in := 0.0, 0
-		for _, v := range x[i : i+inner] {
-			s += float64(min(max(v, lo), hi))
-			if v > lo && v < hi {
-				in++
-			}
-		}
-		sum[i/inner%l.channels] += s * per
-		sum[l.channels+i/inner%l.channels] += float64(in) * per
+	per := 1 / float64(max(len(x)/len(sum), 1))
+	for i := 0; i+inner <= len(x) && inner > 0; i += inner {
+		sum[i/inner%len(sum)] += total(x[i:i+inner]) * per
 	}
+}
+
+// total returns the sum, of 64 at a time in float32.
+func total(x []float32) float64 {
+	sum := 0.0
+	for ; len(x) >= 64; x = x[64:] {
+		var a, b, c, d float32
+		for i := 0; i < 64; i += 4 {
+			a, b, c, d = a+x[i], b+x[i+1], c+x[i+2], d+x[i+3]
+		}
+		sum += float64((a + b) + (c + d))
+	}
+	for _, v := range x {
+		sum += float64(v)
+	}
+	return sum
 }
 
 // each runs nodes on all samples.
@@ -298,7 +281,7 @@ func (w *walk) each(ctx context.Context, nodes []*graph.Node, in, out []*graph.V
 	defer e.Close()
 	for i := range w.n {
 		for _, v := range in {
-			w.give(v, w.data[v][i], e.Input(v.Name))
+			w.data[v][i].restore(e.Input(v.Name))
 		}
 		if err := e.Run(ctx); err != nil {
 			return fmt.Errorf("correcting: %w", err)
@@ -373,14 +356,13 @@ func (p *plan) floatMeans(ctx context.Context, r *runner, n int) (map[*layer][]f
 	var values []*graph.Value
 	for _, l := range p.layers {
 		if l.float == "" {
-			means[l] = make([]float64, 2*l.channels)
+			means[l] = make([]float64, l.channels)
 			values = append(values, l.node.Out[0])
 		}
 	}
 	err := r.observe(ctx, p.g, p.types, values, "means", n, func(_ int, _ Sample, v *graph.Value, x *tensor.Tensor) error {
 		l := p.byNode[v.Node]
-		lo, hi := p.reach(l)
-		addMeans(means[l], x, l, lo, hi)
+		addMeans(means[l], x, l)
 		return nil
 	})
 	return means, err

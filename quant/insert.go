@@ -151,8 +151,6 @@ func (t *inserter) node(n *graph.Node) {
 	}
 	if l := t.p.byNode[n]; l != nil && t.weight && l.float == "" && (t.only == nil || t.only == l) {
 		t.layer(l, &m)
-	} else if l != nil {
-		l.floats(&m)
 	}
 	for i, v := range n.Out {
 		if v != nil {
@@ -187,20 +185,4 @@ func (t *inserter) layer(l *layer, m *graph.Node) {
 	setInput(m, 2, t.add("DequantizeLinear", name+"/DequantizeLinear", name+"/dequantized",
 		graph.Attrs{{Name: "axis", Kind: graph.AttrInt, Int: 0}},
 		t.constant(name+"/quantized", q), t.constant(name+"/scale", scale), t.constant(name+"/zero", tensor.New(tensor.Int32, l.channels))))
-}
-
-// floats gives a product that stays float the weights and bias of the plan,
-// which may differ from the file's.
-func (l *layer) floats(m *graph.Node) {
-	if l.weights != l.node.In[1].Const {
-		m.In[1] = graph.NewConst(l.node.In[1].Name, l.weights)
-	}
-	if len(m.In) < 3 || m.In[2] == nil || !l.moved {
-		return
-	}
-	b := tensor.New(tensor.Float32, l.channels)
-	for i, v := range l.bias {
-		b.F32()[i] = float32(v)
-	}
-	m.In[2] = graph.NewConst(m.In[2].Name, b)
 }

@@ -23,7 +23,9 @@ type plan struct {
 	inner   map[*graph.Value]bool
 	acts    []*activation // in the order of the graph
 	of      map[*graph.Value]*activation
-	chosen  setting
+
+	method    Method // that chose the ranges
+	corrected bool   // weights and biases were fitted layer by layer
 }
 
 // layer is a product and what becomes of its weights.
@@ -35,8 +37,8 @@ type layer struct {
 	bias    []float64      // float, of each output channel
 	before  []float64      // bias before correction
 	scales  []float32      // of the weights
+	codes   *tensor.Tensor // the rounded weights, nil where each is the nearest
 	guarded int
-	moved   bool // the bias differs from that of the file
 	report  Layer
 }
 

@@ -16,6 +16,7 @@ type product struct {
 	plain        bool            // y = x·w + b, with no factors
 	channel      func(i int) int // output channel of element i of the weights
 	scale        func(i int) int // scale of element i of the weights
+	input        func(i int) int // input channel of element i of the weights; nil for ConvTranspose
 }
 
 // newProduct describes a node, false for one that is no product with constant
@@ -39,6 +40,8 @@ func newProduct(n *graph.Node) (*product, bool) {
 			return nil, false
 		}
 		p.axis, p.channels, inner = 0, s[0], s[1:].Elems()
+		per, taps, each := s[1], s[2:].Elems(), max(s[0]/max(n.Attrs.Int("group", 1), 1), 1)
+		p.input = func(i int) int { return i/inner/each*per + i/taps%per }
 	case "ConvTranspose":
 		if len(s) < 3 {
 			return nil, false
@@ -56,14 +59,17 @@ func newProduct(n *graph.Node) (*product, bool) {
 		}
 		if n.Attrs.Int("transB", 0) != 0 {
 			p.axis, p.channels, inner = 0, s[0], s[1]
+			p.input = func(i int) int { return i % s[1] }
 		} else {
 			p.axis, p.channels = 1, s[1]
+			p.input = func(i int) int { return i / s[1] }
 		}
 	case "MatMul":
 		if len(s) != 2 {
 			return nil, false
 		}
 		p.axis, p.channels = 1, s[1]
+		p.input = func(i int) int { return i / s[1] }
 	default:
 		return nil, false
 	}

@@ -15,8 +15,8 @@ type Report struct {
 	// weights.
 	Coverage float64 `json:"coverage"`
 
-	BiasCorrected bool `json:"bias_corrected"`
-	Equalized     int  `json:"equalized"` // pairs of layers whose scales were balanced
+	Corrected bool `json:"corrected"` // weights were rounded and biases shifted layer by layer
+	Equalized int  `json:"equalized"` // activations whose channels were scaled
 
 	Before float64 `json:"before,omitempty"` // what Config.Eval measured of the float model
 	After  float64 `json:"after,omitempty"`  // and of the quantized one

@@ -40,7 +40,9 @@ func newRunner(samples Samples, c Config) (*runner, error) {
 // session compiles a graph with other outputs.
 func (r *runner) session(g *graph.Graph, outputs []*graph.Value) (*engine.Session, error) {
 	h := *g
-	h.Outputs = outputs
+	if outputs != nil {
+		h.Outputs = outputs
+	}
 	shapes := map[string][]int{}
 	for _, v := range g.Inputs {
 		if s := r.shapes[v.Name]; s != nil {

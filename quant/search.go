@@ -2,6 +2,7 @@ package quant
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	"github.com/edgecam/edgecam/internal/graph"
@@ -15,72 +16,73 @@ const (
 	sensitivitySamples = 8
 )
 
-// setting is one way to quantize a plan.
-type setting struct {
-	method  Method
-	correct bool
-}
-
-// settings lists those to try. Which of them is best for a model is not to be
-// known beforehand: outliers that matter to the outputs must not be cut off,
-// others should.
-func (c Config) settings() []setting {
-	methods := []Method{c.Method}
+// methods lists those to try for the ranges. Which of them is best for a model is
+// not to be known beforehand: outliers that matter to the outputs must not be
+// cut off, others should.
+func (c Config) methods() []Method {
 	if c.Method == Auto {
-		methods = []Method{MeanMinMax, MSE, MinMax}
+		return []Method{MeanMinMax, MSE, MinMax}
 	}
-	var out []setting
-	for _, m := range methods {
-		out = append(out, setting{m, !c.NoBiasCorrection})
-	}
-	if !c.NoBiasCorrection {
-		out = append(out, setting{methods[0], false})
-	}
-	return out
+	return []Method{c.Method}
 }
 
-// search tries the settings and keeps the one whose outputs are closest to the
-// float model's.
+// search chooses the method whose outputs are closest to the float model's,
+// then rounds and corrects layer by layer, which is undone where it does not
+// help.
 func (p *plan) search(ctx context.Context, r *runner, rep *Report) (*graph.Graph, error) {
 	for _, l := range p.layers {
 		l.before = slices.Clone(l.bias)
 	}
-	list := r.config.settings()
-	best, at := 0.0, -1
-	for i, s := range list {
-		q, err := p.apply(ctx, r, s)
+	least := math.Inf(1)
+	for _, m := range r.config.methods() {
+		q := p.nearest(m)
+		d, err := p.compare(ctx, r, q, compareSamples, "comparison")
 		if err != nil {
 			return nil, err
 		}
-		e, err := p.compare(ctx, r, q, compareSamples, "comparison")
-		if err != nil {
-			return nil, err
-		}
-		if at < 0 || e.sqnr() > best {
-			best, at = e.sqnr(), i
+		if e := d.relative(); e < least || p.method == "" {
+			p.method, least = m, e
 		}
 	}
-	p.chosen = list[at]
-	q, err := p.apply(ctx, r, p.chosen)
+	p.corrected = !r.config.NoBiasCorrection || !r.config.RoundNearest
+	q, err := p.apply(ctx, r)
 	if err != nil {
 		return nil, err
+	}
+	if p.corrected {
+		d, err := p.compare(ctx, r, q, compareSamples, "comparison")
+		if err != nil {
+			return nil, err
+		}
+		if d.relative() > least {
+			p.corrected = false
+			q = p.nearest(p.method)
+		}
 	}
 	return q, p.measure(ctx, r, rep, q)
 }
 
-// apply quantizes by one setting.
-func (p *plan) apply(ctx context.Context, r *runner, s setting) (*graph.Graph, error) {
-	p.choose(s.method)
+// nearest returns the graph with ranges by a method and each weight rounded by
+// itself.
+func (p *plan) nearest(m Method) *graph.Graph {
+	p.choose(m)
 	for _, l := range p.layers {
-		l.bias, l.moved = slices.Clone(l.before), false
+		l.bias = slices.Clone(l.before)
 		if l.float == "" {
 			l.roundWeights(p.of[l.node.In[0]].root().scale)
 		}
 	}
-	if s.correct {
-		if err := p.correct(ctx, r); err != nil {
-			return nil, err
-		}
+	return p.insert()
+}
+
+// apply quantizes as search has decided.
+func (p *plan) apply(ctx context.Context, r *runner) (*graph.Graph, error) {
+	q := p.nearest(p.method)
+	if !p.corrected {
+		return q, nil
+	}
+	if err := p.correct(ctx, r); err != nil {
+		return nil, err
 	}
 	return p.insert(), nil
 }
@@ -89,13 +91,33 @@ func (p *plan) apply(ctx context.Context, r *runner, s setting) (*graph.Graph, e
 type difference struct {
 	signal, noise  float64
 	agreed, judged int
+	parts          [][]float64 // signal and noise by turns, of the parts of each output
 }
 
-func (d difference) sqnr() float64 { return decibels(d.signal, d.noise) }
+func (d *difference) sqnr() float64 { return decibels(d.signal, d.noise) }
+
+// relative returns the noise over the signal as a mean over the parts of the
+// outputs, so that small numbers, as scores are, count beside large ones, as
+// those of boxes.
+func (d *difference) relative() float64 {
+	sum, n := 0.0, 0
+	for _, p := range d.parts {
+		all := 0.0
+		for i := 0; i < len(p); i += 2 {
+			all += p[i]
+		}
+		floor := 1e-3 * all / float64(max(len(p)/2, 1))
+		for i := 0; i < len(p); i += 2 {
+			sum += p[i+1] / max(p[i]+floor, 1e-30)
+			n++
+		}
+	}
+	return sum / float64(max(n, 1))
+}
 
 // agree returns the share of samples with the same answer, -1 where there are
 // none.
-func (d difference) agree() float64 {
+func (d *difference) agree() float64 {
 	if d.judged == 0 {
 		return -1
 	}
@@ -103,8 +125,8 @@ func (d difference) agree() float64 {
 }
 
 // compare runs a graph beside the float model.
-func (p *plan) compare(ctx context.Context, r *runner, q *graph.Graph, limit int, stage string) (difference, error) {
-	var d difference
+func (p *plan) compare(ctx context.Context, r *runner, q *graph.Graph, limit int, stage string) (*difference, error) {
+	d := &difference{parts: make([][]float64, len(p.g.Outputs))}
 	a, err := r.session(p.g, p.g.Outputs)
 	if err != nil {
 		return d, err
@@ -127,7 +149,7 @@ func (p *plan) compare(ctx context.Context, r *runner, q *graph.Graph, limit int
 			if x.DType != tensor.Float32 || y.DType != tensor.Float32 || x.Elems() != y.Elems() {
 				continue
 			}
-			d.add(x.F32(), y.F32())
+			d.add(i, x, y)
 			if i == 0 && classifies(x.Shape) {
 				d.judged++
 				if argmax(x.F32()) == argmax(y.F32()) {
@@ -140,12 +162,32 @@ func (p *plan) compare(ctx context.Context, r *runner, q *graph.Graph, limit int
 	return d, err
 }
 
-func (d *difference) add(x, y []float32) {
-	for i, v := range x {
-		e := float64(v) - float64(y[i])
-		d.signal += float64(v) * float64(v)
-		d.noise += e * e
+// add counts output i of a sample.
+func (d *difference) add(i int, x, y *tensor.Tensor) {
+	inner, parts := partsOf(x.Shape)
+	if d.parts[i] == nil {
+		d.parts[i] = make([]float64, 2*parts)
 	}
+	p, a, b := d.parts[i], x.F32(), y.F32()
+	for k, v := range a {
+		e := float64(v) - float64(b[k])
+		s, n := float64(v)*float64(v), e*e
+		at := k / inner % parts * 2
+		p[at], p[at+1] = p[at]+s, p[at+1]+n
+		d.signal, d.noise = d.signal+s, d.noise+n
+	}
+}
+
+// partsOf tells what of an output is of one kind: the channels of a picture or
+// of a list of boxes, which are its shorter axis, all of a list of scores.
+func partsOf(s tensor.Shape) (inner, parts int) {
+	if len(s) < 3 {
+		return max(s.Elems(), 1), 1
+	}
+	if last := s[len(s)-1]; last < s[1] {
+		return 1, last
+	}
+	return max(s[2:].Elems(), 1), s[1]
 }
 
 // classifies reports whether an output is one list of scores.
@@ -170,7 +212,7 @@ func (p *plan) measure(ctx context.Context, r *runner, rep *Report, q *graph.Gra
 		return err
 	}
 	rep.SQNR, rep.Agree = d.sqnr(), d.agree()
-	rep.BiasCorrected = p.chosen.correct
+	rep.Corrected = p.corrected
 	rep.Drop = 0
 	if rep.Agree >= 0 {
 		rep.Drop = 100 * (1 - rep.Agree)
@@ -235,7 +277,7 @@ func (p *plan) limitDrop(ctx context.Context, r *runner, rep *Report, q *graph.G
 			return nil, err
 		}
 		var err error
-		if q, err = p.apply(ctx, r, p.chosen); err != nil {
+		if q, err = p.apply(ctx, r); err != nil {
 			return nil, err
 		}
 		if err := p.measure(ctx, r, rep, q); err != nil {

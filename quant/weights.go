@@ -16,6 +16,7 @@ const maxBias = 1 << 30
 func (l *layer) roundWeights(xscale float32) {
 	l.scales = make([]float32, l.groups)
 	l.guarded = 0
+	l.codes = nil
 	for i, v := range l.weights.F32() {
 		k := l.scale(i)
 		l.scales[k] = max(l.scales[k], float32(math.Abs(float64(v))))
@@ -36,6 +37,9 @@ func (l *layer) roundWeights(xscale float32) {
 
 // ints returns the rounded weights.
 func (l *layer) ints() *tensor.Tensor {
+	if l.codes != nil {
+		return l.codes
+	}
 	t := tensor.New(tensor.Int8, l.weights.Shape...)
 	q := tensor.View[int8](t)
 	for i, v := range l.weights.F32() {

@@ -35,7 +35,7 @@ type quantization struct {
 	Coverage    float64            `json:"int8_coverage"` // share of the multiply-adds, on this machine
 	Activations []quant.Activation `json:"activations"`
 	Equalized   int                `json:"equalized"`
-	Corrected   bool               `json:"bias_corrected"`
+	Corrected   bool               `json:"corrected"`
 	Warnings    []string           `json:"warnings"`
 	Broken      []string           `json:"broken,omitempty"`
 	MaxDrop     float64            `json:"max_drop,omitempty"`
@@ -69,7 +69,7 @@ type quantizedLayer struct {
 // judge measures the int8 model beside the float one.
 func (q *quantizer) judge(ctx context.Context, int8 *sdk.Model, report *quant.Report) (*quantization, error) {
 	r := &quantization{Model: q.f.model, Method: q.f.method, Samples: report.Samples, SQNR: round(report.SQNR, 3), Activations: report.Activations,
-		Equalized: report.Equalized, Corrected: report.BiasCorrected, Broken: q.images.broken, MaxDrop: q.f.maxDrop,
+		Equalized: report.Equalized, Corrected: report.Corrected, Broken: q.images.broken, MaxDrop: q.f.maxDrop,
 		Layers: []quantizedLayer{}, Warnings: append(append([]string{}, q.imageWarnings()...), report.Warnings...)}
 	a, boxes, err := q.agreement(ctx, int8)
 	if err != nil {

@@ -150,7 +150,7 @@ var reportPageTemplate = template.Must(template.New("report").Funcs(pageFuncs).F
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Name}}: quantization report</title><style>{{.Style}}</style></head>
 <body>
 <h1>{{.Name}}</h1>
-<p class="quiet">The int8 form of {{.R.Model}}, calibrated on {{.R.Samples}} images, method {{.R.Method}}{{if .R.Corrected}}, biases corrected{{end}}{{if .R.Equalized}}, {{.R.Equalized}} pairs of layers equalized{{end}}, in {{printf "%.1f" .R.Seconds}} s and {{.Memory}}.</p>
+<p class="quiet">The int8 form of {{.R.Model}}, calibrated on {{.R.Samples}} images, method {{.R.Method}}{{if .R.Corrected}}, rounded and corrected layer by layer{{end}}{{if .R.Equalized}}, channels of {{.R.Equalized}} activations equalized{{end}}, in {{printf "%.1f" .R.Seconds}} s and {{.Memory}}.</p>
 <div class="big">
 <div><b>{{percent .R.Agree}}</b><small>agreement with float<br>{{percent (index .R.Interval 0)}} – {{percent (index .R.Interval 1)}} (95 %)<br>on {{.On}}</small></div>
 <div><b{{if .Slower}} class="bad"{{else}} class="good"{{end}}>{{.Speed}}</b><small>float {{ms (index .R.Millis 0)}}, int8 {{ms (index .R.Millis 1)}}<br>{{.R.Threads}} threads, kernels {{.R.Kernels}}</small></div>
