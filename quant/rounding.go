@@ -105,6 +105,7 @@ type moments struct {
 	rows     int
 	sum      []float64
 	products []float64 // of inputs i and j, at i·width+j; of narrow rows only for j <= i
+	codes    []uint8   // some rows as encode leaves them
 }
 
 // learn rounds the weights of a layer so that their errors compensate each
@@ -123,24 +124,26 @@ func (w *walk) learn(ctx context.Context, l *layer) error {
 		return err
 	}
 	l.codes = tensor.New(tensor.Int8, l.weights.Shape...)
-	width, outputs := p.width(), l.channels/p.groups
-	step := learnBlock
-	if n := len(p.taps); n > 0 {
-		step = max(step/n, 1) * n
-	}
-	for from := 0; from < width; from += step {
-		n := min(step, width-from)
-		split(p.groups, func(g int) {
-			carry := all[g].carry(from, n)
-			if p.groups > 1 {
-				for o := range outputs {
-					p.round(g*outputs+o, from, n, carry)
+	outputs := l.channels / p.groups
+	split(p.groups, func(g int) {
+		blocks := all[g].blocks(p)
+		fit := func(o int) {
+			for tries := 0; ; tries++ {
+				p.round(g*outputs+o, blocks)
+				if tries == maxNarrow || !p.saturates(g*outputs+o, all[g].codes) {
+					return
 				}
-				return
+				l.scales[l.scale(p.weight(g*outputs+o, 0))] *= narrowStep
 			}
-			split(outputs, func(o int) { p.round(o, from, n, carry) })
-		})
-	}
+		}
+		if p.groups == 1 {
+			split(outputs, fit)
+			return
+		}
+		for o := range outputs {
+			fit(o)
+		}
+	})
 	return nil
 }
 
@@ -158,21 +161,31 @@ func split(n int, work func(i int)) {
 	wait.Wait()
 }
 
-// round rounds n weights of an output.
-func (p *patches) round(output, from, n int, carry []float64) {
+// block is a part of the weights of an output that is rounded together.
+type block struct {
+	from  int
+	n     int
+	carry []float32
+}
+
+// round rounds the weights of an output.
+func (p *patches) round(output int, blocks []block) {
 	l := p.layer
 	codes, weights := tensor.View[int8](l.codes), l.weights.F32()
-	left := make([]float64, n) // what rounding has left
-	for k := range n {
-		i := p.weight(output, from+k)
-		scale := float64(l.scales[l.scale(i)])
-		x := float64(weights[i])
-		for j, e := range left[:k] {
-			x += e * carry[k*n+j]
+	left := make([]float64, 0, learnBlock) // what rounding has left
+	for _, b := range blocks {
+		left = left[:0]
+		for k := range b.n {
+			i := p.weight(output, b.from+k)
+			scale := float64(l.scales[l.scale(i)])
+			x := float64(weights[i])
+			for j, e := range left {
+				x += e * float64(b.carry[k*b.n+j])
+			}
+			q := min(max(math.RoundToEven(x/scale), -127), 127)
+			left = append(left, float64(weights[i])-q*scale)
+			codes[i] = int8(q)
 		}
-		q := min(max(math.RoundToEven(x/scale), -127), 127)
-		left[k] = float64(weights[i]) - q*scale
-		codes[i] = int8(q)
 	}
 }
 
@@ -202,6 +215,9 @@ func (w *walk) moments(ctx context.Context, p *patches, shape tensor.Shape) ([]*
 					p.cut(buffer[k*width:][:width], x, g, ((at+k)*p.places/rows+i*7919)%p.places)
 				}
 				m.add(buffer[:n*width], n)
+				if p.inputs > 1 {
+					m.codes = p.encode(m.codes, buffer[:n*width], w.p.of[p.layer.node.In[0]])
+				}
 				if gram == nil {
 					m.multiply(buffer[:n*width])
 					continue
@@ -255,10 +271,24 @@ func (m *moments) multiply(rows []float32) {
 	}
 }
 
+// blocks returns the parts that weights are rounded in.
+func (m *moments) blocks(p *patches) []block {
+	step := learnBlock
+	if n := len(p.taps); n > 0 {
+		step = max(step/n, 1) * n
+	}
+	var out []block
+	for from := 0; from < p.width(); from += step {
+		n := min(step, p.width()-from)
+		out = append(out, block{from, n, m.carry(from, n)})
+	}
+	return out
+}
+
 // carry returns, for n inputs from one on, how much of what the rounding of
 // weight j has left weight k takes over, at k·n+j: H = (U+1)·D·(U+1)ᵀ with U
 // above the diagonal and D on it, H being the inputs' covariance.
-func (m *moments) carry(from, n int) []float64 {
+func (m *moments) carry(from, n int) []float32 {
 	width := len(m.sum)
 	h := make([]float64, n*n)
 	per, trace := 1/float64(max(m.rows, 1)), 0.0
@@ -288,5 +318,9 @@ func (m *moments) carry(from, n int) []float64 {
 			row[j] /= h[k*n+k]
 		}
 	}
-	return h
+	out := make([]float32, n*n)
+	for i, v := range h {
+		out[i] = float32(v)
+	}
+	return out
 }
