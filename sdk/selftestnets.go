@@ -23,7 +23,7 @@ var selfNets = []selfNet{
 	{"windows", windowsNet, "1cfdc7bf4d071ff45748fa4ddb09ea37c4b4c3c09b14ebfe4b533cf386955a77"},
 	{"weights", weightsNet, "4e4e1437c6aa3ea6fc133d2eee5a0f3fa7248186946ea1574c9a08148ac0730f"},
 	{"gates", gatesNet, "eb14826dce4988661f337f85c06f170deae43ae709913af24434ba267002b0a9"},
-	{"functions", functionsNet, "f84671aeb05fe89207e70ba8d1478e3f3f713fbd969de51732377b12f412009f"},
+	{"functions", functionsNet, "5a2cdbe5c7bcd0af8bc04d811c0de23ac03bbfa54336d0bef2d1d2ae37456b07"},
 	{"deep", deepNet, "3ded77d8b74687708298bedb5b50c6fc16e6ceb68473bfef19f72c57ce97bef2"},
 	{"pixels", pixelsNet, "8947c86e782619b3aec196bf0cf255442944504d3ae0079ca375120666424076"},
 }
@@ -148,10 +148,12 @@ func gatesNet() *graph.Graph {
 	return b.outputs(x, b.gemm(b.mean(x), 28, 13))
 }
 
-// functionsNet has the functions that become tables of 256 numbers.
+// functionsNet has the functions that become tables of 256 numbers, and a product
+// of two pictures.
 func functionsNet() *graph.Graph {
 	b := newQuantNet(10)
-	x := b.linear(b.picture(3, 17, 23), window{out: 4, h: 3, w: 3})
+	in := b.picture(3, 17, 23)
+	x := b.linear(in, window{out: 4, h: 3, w: 3})
 	var outs []quantized
 	for _, f := range []string{"Sigmoid", "Tanh", "Exp", "Erf", "Softplus", "Softsign", "Elu", "Selu", "HardSigmoid", "HardSwish", "LeakyRelu"} {
 		outs = append(outs, b.quantize(b.node(f, nil, x.Value), float32(9+b.next(9))/1024, 100+b.next(30), 4))
@@ -160,7 +162,8 @@ func functionsNet() *graph.Graph {
 	gelu := b.node("Erf", nil, b.node("Mul", nil, x.Value, b.scalar(.70710678)))
 	gelu = b.node("Mul", nil, b.node("Mul", nil, x.Value, b.node("Add", nil, gelu, b.scalar(1))), b.scalar(.5))
 	mish := b.node("Mul", nil, x.Value, b.node("Tanh", nil, b.node("Softplus", nil, x.Value)))
-	return b.outputs(append(outs, b.quantize(gelu, 13./1024, 19, 4), b.quantize(mish, 15./1024, 23, 4))...)
+	product := b.node("Mul", nil, x.Value, b.linear(in, window{out: 4, h: 1, w: 1}).Value)
+	return b.outputs(append(outs, b.quantize(gelu, 13./1024, 19, 4), b.quantize(mish, 15./1024, 23, 4), b.around(product, 4))...)
 }
 
 // deepNet has long sums and enough work for several workers.

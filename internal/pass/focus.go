@@ -43,17 +43,35 @@ func samplesOf(v *graph.Value) (samples, bool) {
 // focus turns a convolution over the interleaved samples of a picture, which
 // slices gathered as channels (the Focus block of YOLOv5 and YOLOX), into one
 // with a larger kernel and stride over the picture itself: the same
-// multiplications without the copies.
+// multiplications without the copies. Picture and weights may be 8-bit numbers.
 func focus(s *simplifier, n *graph.Node) (*graph.Value, error) {
 	o, ok := n.Op.(*op.Conv)
-	if !ok || n.In[0].Node == nil || s.uses[n.In[0]] != 1 || len(n.In[0].Type.Shape) != 4 || n.In[1].Const == nil {
+	if !ok || len(n.In[0].Type.Shape) != 4 {
 		return nil, nil
 	}
-	concat, ok := n.In[0].Node.Op.(*op.Concat)
+	gathered, real, quantized := dequantizedFrom(n.In[0])
+	if !quantized {
+		gathered = n.In[0]
+	}
+	if gathered.Node == nil || s.uses[n.In[0]] != 1 || s.uses[gathered] != 1 {
+		return nil, nil
+	}
+	concat, ok := gathered.Node.Op.(*op.Concat)
 	if !ok || o.Group != 1 || concat.Axis != 1 && concat.Axis != -3 {
 		return nil, nil
 	}
-	parts := n.In[0].Node.In
+	weights, from := n.In[1], []*graph.Value(nil)
+	if d := n.In[1].Node; d != nil {
+		q, ok := d.Op.(*op.DequantizeLinear)
+		if !ok || q.Block != 0 || q.Axis != 0 && d.In[1].Type.Shape.Elems() != 1 {
+			return nil, nil
+		}
+		weights, from = d.In[0], d.In[1:]
+	}
+	if weights.Const == nil {
+		return nil, nil
+	}
+	parts := gathered.Node.In
 	first, ok := samplesOf(parts[0])
 	if !ok || first.step < 2 || len(parts) != first.step*first.step {
 		return nil, nil
@@ -61,12 +79,13 @@ func focus(s *simplifier, n *graph.Node) (*graph.Value, error) {
 	image, step := first.image, first.step
 	shape := image.Type.Shape
 	channels := shape[1]
-	g, err := o.Geometry(n.In[0].Type.Shape, n.In[1].Type.Shape)
+	g, err := o.Geometry(n.In[0].Type.Shape, weights.Type.Shape)
 	if err != nil || channels > focusChannels || shape[2] != first.h*step || shape[3] != first.w*step || g.Dilation[1] != 1 || g.Dilation[2] != 1 {
 		return nil, err
 	}
-	old, outputs, kh, kw := n.In[1].Const, n.In[1].Type.Shape[0], g.Kernel[1], g.Kernel[2]
-	w := tensor.New(tensor.Float32, outputs, channels, kh*step, kw*step)
+	outputs, kh, kw := weights.Type.Shape[0], g.Kernel[1], g.Kernel[2]
+	w := tensor.New(weights.Type.DType, outputs, channels, kh*step, kw*step)
+	size := weights.Type.DType.Size()
 	seen := map[samples]bool{}
 	for i, p := range parts {
 		at, ok := samplesOf(p)
@@ -80,7 +99,7 @@ func focus(s *simplifier, n *graph.Node) (*graph.Value, error) {
 					for v := range kw {
 						from := ((out*len(parts)+i)*channels+c)*kh*kw + u*kw + v
 						to := ((out*channels+c)*kh*step+u*step+at.startH)*kw*step + v*step + at.startW
-						w.F32()[to] = old.F32()[from]
+						copy(w.Data[to*size:][:size], weights.Const.Data[from*size:][:size])
 					}
 				}
 			}
@@ -89,5 +108,17 @@ func focus(s *simplifier, n *graph.Node) (*graph.Value, error) {
 	each := func(v [3]int) []int { return []int{v[1] * step, v[2] * step} }
 	c := &op.Conv{Filter: op.Filter{Group: 1, Window: op.Window{AutoPad: "NOTSET",
 		Kernel: each(g.Kernel), Strides: each(g.Stride), Pads: append(each(g.Begin), each(g.End)...)}}}
-	return s.add(n, c, n.Type, append([]*graph.Value{image, s.constant(n.In[1].Name, w)}, n.In[2:]...)...)
+	in := append([]*graph.Value{image, s.constant(weights.Name, w)}, n.In[2:]...)
+	if quantized {
+		if in[0], err = s.dequantize(n.In[0].Name, image, real); err != nil {
+			return nil, err
+		}
+	}
+	if from != nil {
+		d := n.In[1].Node
+		if in[1], err = s.made(d.Op, d.Type, n.In[1].Name, append([]*graph.Value{in[1]}, from...)...); err != nil {
+			return nil, err
+		}
+	}
+	return s.add(n, c, n.Type, in...)
 }

@@ -470,9 +470,29 @@ func TestQuantizedOperators(t *testing.T) {
 		{"Add and Relu", "BinaryU8", func(b *byteNet) *graph.Value {
 			return b.quant(b.Node("Relu", nil, b.Node("Add", nil, b.real(b.in("x", x4...), .021, 111), b.real(b.in("y", x4...), .033, 140))), .03, 0)
 		}},
-		{"Add to itself", "BinaryU8", func(b *byteNet) *graph.Value {
+		{"Add to itself", "TableU8", func(b *byteNet) *graph.Value {
 			x := b.real(b.in("x", x4...), .021, 11)
 			return b.quant(b.Node("Add", nil, x, x), .05, 90)
+		}},
+		{"SiLU, a DequantizeLinear for each reader", "TableU8", func(b *byteNet) *graph.Value {
+			q := b.quant(b.Node("MaxPool", window, b.real(b.in("x", x4...), .03, 120)), .03, 120)
+			return b.quant(b.Node("Mul", nil, b.real(q, .03, 120), b.Node("Sigmoid", nil, b.real(q, .03, 120))), .02, 14)
+		}},
+		{"SiLU with a quantized sigmoid", "TableU8", func(b *byteNet) *graph.Value {
+			x := b.in("x", x4...)
+			s := b.quant(b.Node("Sigmoid", nil, b.real(x, .03, 120)), 1./256, 0)
+			return b.quant(b.Node("Mul", nil, b.real(s, 1./256, 0), b.real(x, .03, 120)), .02, 14)
+		}},
+		{"Focus", "ConvQ8", func(b *byteNet) *graph.Value {
+			x := b.real(b.in("x", 1, 3, 12, 14), .03, 120)
+			var parts []*graph.Value
+			for _, p := range [][2]int64{{0, 0}, {1, 0}, {0, 1}, {1, 1}} {
+				parts = append(parts, sampled(b.Net, x, p[0], p[1], true))
+			}
+			y := b.quant(b.Node("Concat", attr(optest.AttrInt("axis", 1)), parts...), .03, 120)
+			w, scale, zero := b.weights(weightForms[1], 0, 9, 12, 3, 3)
+			dw := b.Node("DequantizeLinear", attr(optest.AttrInt("axis", 0)), w, scale, zero)
+			return b.quant(b.Node("Conv", attr(optest.AttrInts("pads", 1, 1, 1, 1)), b.real(y, .03, 120), dw, b.realBias(9, .03, scale)), 1.1, 117)
 		}},
 		{"Add and table", "BinaryU8", func(b *byteNet) *graph.Value {
 			y := b.quant(b.Node("Add", nil, b.real(b.in("x", x4...), .021, 111), b.real(b.in("y", x4...), .033, 140)), .03, 120)

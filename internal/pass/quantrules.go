@@ -68,7 +68,40 @@ func unsigned(s *simplifier, n *graph.Node) (*graph.Value, error) {
 		return nil, err
 	}
 	q.zero += 128
-	return s.dequantize(n.Out[0].Name, x, q)
+	return s.real(n, x, q)
+}
+
+// realForm is what makes two DequantizeLinear the same, or two QuantizeLinear.
+type realForm struct {
+	x *graph.Value
+	q quantization
+}
+
+// shareReal makes one of the DequantizeLinear nodes that a value has for each of
+// its readers, so that what reads several of them is seen to be a function of one
+// number. What it returns is uint8 already.
+func shareReal(s *simplifier, n *graph.Node) (*graph.Value, error) {
+	d, ok := n.Op.(*op.DequantizeLinear)
+	if !ok || n.In[0].Const != nil || n.In[0].Type.DType != tensor.Uint8 || n.Out[0].Type.DType != tensor.Float32 {
+		return nil, nil
+	}
+	q, ok := one(n.In, d.Block)
+	if !ok {
+		return nil, nil
+	}
+	return s.real(n, n.In[0], q)
+}
+
+// real returns the real form of a uint8 value in place of a node's result.
+func (s *simplifier) real(n *graph.Node, x *graph.Value, q quantization) (*graph.Value, error) {
+	f := realForm{x, q}
+	if v := s.reals[f]; v != nil {
+		s.uses[v] += s.count[n.Out[0]]
+		return v, nil
+	}
+	v, err := s.dequantize(n.Out[0].Name, x, q)
+	s.reals[f] = v
+	return v, err
 }
 
 // flip returns an int8 value as uint8, or the other way round.
@@ -226,6 +259,12 @@ func (s *simplifier) quantized(v *graph.Value, q quantization) (*graph.Value, er
 		return s.made(&op.TableU8{Table: requantize(from, q)}, "TableU8", v.Name, x)
 	}
 	if n := v.Node; n != nil && s.uses[v] == 1 {
+		if x, table, err := gated(n, q); x != nil || err != nil {
+			if err != nil {
+				return nil, err
+			}
+			return s.made(&op.TableU8{Table: table}, "TableU8", v.Name, x)
+		}
 		if x, table, err := s.function(v, q); x != nil || err != nil {
 			if err != nil {
 				return nil, err
@@ -252,8 +291,15 @@ func (s *simplifier) quantized(v *graph.Value, q quantization) (*graph.Value, er
 		ref.F32ToU8(t.Data, v.Const.F32(), q.scale, q.zero)
 		return s.constant(v.Name, t), nil
 	}
+	f := realForm{v, q}
+	if x := s.codes[f]; x != nil {
+		s.uses[x]++
+		return x, nil
+	}
 	scale, zero := q.constants(v.Name)
-	return s.made(&op.QuantizeLinear{Axis: 1, To: tensor.Uint8}, "QuantizeLinear", v.Name, v, scale, zero)
+	x, err := s.made(&op.QuantizeLinear{Axis: 1, To: tensor.Uint8}, "QuantizeLinear", v.Name, v, scale, zero)
+	s.codes[f] = x
+	return x, err
 }
 
 // requantize returns the table from one quantization to another.
@@ -286,6 +332,48 @@ func (s *simplifier) function(v *graph.Value, q quantization) (*graph.Value, *[2
 		nodes = append(nodes, n)
 		at = n.In[operandOf(n)]
 	}
+}
+
+// gated returns the uint8 value and the table of a node that joins it with a
+// function of itself, such as x·sigmoid(x) with a quantized sigmoid.
+func gated(n *graph.Node, q quantization) (*graph.Value, *[256]uint8, error) {
+	b, ok := n.Op.(*op.Binary)
+	if !ok || b.Legacy || dynamic(n) {
+		return nil, nil, nil
+	}
+	x, left := reals(n.In[0])
+	y, right := reals(n.In[1])
+	if x == nil || x != y {
+		return nil, nil, nil
+	}
+	z := tensor.New(tensor.Float32, 256)
+	if err := b.Eval([]*tensor.Tensor{left, right}, []*tensor.Tensor{z}); err != nil {
+		return nil, nil, err
+	}
+	var table [256]uint8
+	ref.F32ToU8(table[:], z.F32(), q.scale, q.zero)
+	return x, &table, nil
+}
+
+// reals returns the uint8 value that v is a function of, and the number for each
+// of its 256.
+func reals(v *graph.Value) (*graph.Value, *tensor.Tensor) {
+	x, q, ok := dequantizedFrom(v)
+	if !ok {
+		return nil, nil
+	}
+	var codes [256]uint8
+	for i := range codes {
+		codes[i] = uint8(i)
+	}
+	if n := x.Node; n != nil {
+		if t, ok := n.Op.(*op.TableU8); ok {
+			x, codes = n.In[0], *t.Table
+		}
+	}
+	t := tensor.New(tensor.Float32, 256)
+	ref.U8ToF32(t.F32(), codes[:], q.scale, q.zero)
+	return x, t
 }
 
 // pointwise reports a node that computes each element of its result from the

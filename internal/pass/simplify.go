@@ -17,6 +17,8 @@ type simplifier struct {
 	values map[*graph.Value]*graph.Value // old to new
 	uses   map[*graph.Value]int          // of new values, counted in the old graph
 	count  map[*graph.Value]int          // of old values
+	reals  map[realForm]*graph.Value     // the real forms of 8-bit values
+	codes  map[realForm]*graph.Value     // the 8-bit forms of real values
 	serial int
 }
 
@@ -27,7 +29,7 @@ type simplifier struct {
 func Simplify(g *graph.Graph) (*graph.Graph, error) {
 	s := &simplifier{
 		new:    &graph.Graph{Name: g.Name, Opsets: g.Opsets, Metadata: g.Metadata, Inputs: g.Inputs},
-		values: map[*graph.Value]*graph.Value{}, uses: map[*graph.Value]int{},
+		values: map[*graph.Value]*graph.Value{}, uses: map[*graph.Value]int{}, reals: map[realForm]*graph.Value{}, codes: map[realForm]*graph.Value{},
 	}
 	count := map[*graph.Value]int{}
 	s.count = count
@@ -85,7 +87,7 @@ func (s *simplifier) get(v *graph.Value) *graph.Value {
 type rule func(s *simplifier, n *graph.Node) (*graph.Value, error)
 
 // rules are tried in order; the first that applies wins.
-var rules = []rule{dropIdentity, powForms, clipForms, leakyForms, preluForms, gates, hardForms, geluForms, batchNorm, groupNorm, foldScale, foldPad, focus, spatialMean, actThrough, unsigned, moveQuantized, quantize}
+var rules = []rule{dropIdentity, powForms, clipForms, leakyForms, preluForms, gates, hardForms, geluForms, batchNorm, groupNorm, foldScale, foldPad, focus, spatialMean, actThrough, unsigned, shareReal, moveQuantized, quantize}
 
 func (s *simplifier) node(n *graph.Node, count map[*graph.Value]int) error {
 	m := *n
