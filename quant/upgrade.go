@@ -94,7 +94,7 @@ func setInput(m *graph.Node, i int, v *graph.Value) {
 // upsample turns the enlargement of sets before 11 into a Resize with their
 // coordinates.
 func (c *canonicalizer) upsample(m *graph.Node) error {
-	scales := (*graph.Value)(nil)
+	var scales *graph.Value
 	switch a := m.Attrs.Get("scales"); {
 	case a != nil:
 		scales = c.constant(m.Name+"/scales", tensor.From(tensor.Float32, a.Floats, len(a.Floats)))

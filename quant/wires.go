@@ -264,7 +264,7 @@ func (w *wiring) rearrange(n *graph.Node) bool {
 		return false
 	}
 	// The strides of the output's channel axes in the input's channels.
-	strides := tensor.Shape(s[1 : rank-2]).Strides()
+	strides := s[1 : rank-2].Strides()
 	in, out := w.wires(n.In[0]), w.wires(n.Out[0])
 	for i, x := range out {
 		at, rest := 0, i

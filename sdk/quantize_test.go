@@ -39,7 +39,7 @@ func TestQuantize(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	int8, report, err := m.Quantize(context.Background(), samples(r, 8), quant.Config{})
+	quantized, report, err := m.Quantize(context.Background(), samples(r, 8), quant.Config{})
 	if err != nil || report == nil {
 		t.Fatal(err)
 	}
@@ -47,14 +47,14 @@ func TestQuantize(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if int8, err = int8.WithCard(card); err != nil {
+	if quantized, err = quantized.WithCard(card); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "int8.onnx")
-	if err := int8.Save(path); err != nil {
+	if err := quantized.Save(path); err != nil {
 		t.Fatal(err)
 	}
-	if err := int8.Save(filepath.Join(path, "below", "a.onnx")); err == nil {
+	if err := quantized.Save(filepath.Join(path, "below", "a.onnx")); err == nil {
 		t.Error("saving where there is no folder is no error")
 	}
 	back, err := sdk.Load(path)

@@ -160,18 +160,18 @@ func runQuantize(ctx context.Context, o output, f quantizeFlags) error {
 		}
 		calibrate, q.which, q.apart = func(int) bool { return true }, calibrateAll, true
 	}
-	int8, report, err := q.quantize(ctx, calibrate)
+	quantized, report, err := q.quantize(ctx, calibrate)
 	if err != nil {
 		return err
 	}
-	r, err := q.judge(ctx, int8, report)
+	r, err := q.judge(ctx, quantized, report)
 	if err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := int8.Save(f.out); err != nil {
+	if err := quantized.Save(f.out); err != nil {
 		return err
 	}
 	r.finish(f.model, f.out, time.Since(start))
@@ -233,15 +233,15 @@ func (q *quantizer) quantize(ctx context.Context, calibrate func(int) bool) (*sd
 			return 100 * a.Mean(), err
 		})
 	}
-	int8, report, err := q.float.Quantize(ctx, q.samples(ctx, calibrate), c)
+	quantized, report, err := q.float.Quantize(ctx, q.samples(ctx, calibrate), c)
 	if err != nil {
 		return nil, nil, quantizeError(ctx, err)
 	}
 	card, err := q.reader.Card()
 	if err == nil {
-		int8, err = int8.WithCard(card)
+		quantized, err = quantized.WithCard(card)
 	}
-	return int8, report, err
+	return quantized, report, err
 }
 
 // samples gives the pictures as inputs of the model.

@@ -67,18 +67,18 @@ type quantizedLayer struct {
 }
 
 // judge measures the int8 model beside the float one.
-func (q *quantizer) judge(ctx context.Context, int8 *sdk.Model, report *quant.Report) (*quantization, error) {
+func (q *quantizer) judge(ctx context.Context, quantized *sdk.Model, report *quant.Report) (*quantization, error) {
 	r := &quantization{Model: q.f.model, Method: q.f.method, Samples: report.Samples, SQNR: round(report.SQNR, 3), Activations: report.Activations,
 		Equalized: report.Equalized, Corrected: report.Corrected, Broken: q.images.broken, MaxDrop: q.f.maxDrop,
 		Layers: []quantizedLayer{}, Warnings: append(append([]string{}, q.imageWarnings()...), report.Warnings...)}
-	a, boxes, err := q.agreement(ctx, int8)
+	a, boxes, err := q.agreement(ctx, quantized)
 	if err != nil {
 		return nil, err
 	}
 	low, high := a.Interval95()
 	r.Agree, r.Interval = round(a.Mean(), 5), [2]float64{round(low, 5), round(high, 5)}
 	r.Measured = measurement{Images: a.Images(), Apart: q.apart, Task: q.reader.Task(), Boxes: boxes}
-	times, err := q.time(ctx, int8, r)
+	times, err := q.time(ctx, quantized, r)
 	if err != nil {
 		return nil, err
 	}
@@ -139,9 +139,9 @@ const (
 
 // time runs both models in turn and returns the time of each node in ms, of its
 // fastest run.
-func (q *quantizer) time(ctx context.Context, int8 *sdk.Model, r *quantization) (nodes [2]map[string]float64, err error) {
+func (q *quantizer) time(ctx context.Context, quantized *sdk.Model, r *quantization) (nodes [2]map[string]float64, err error) {
 	var sessions [2]*sdk.Session
-	for i, m := range []*sdk.Model{q.float, int8} {
+	for i, m := range []*sdk.Model{q.float, quantized} {
 		s, err := newSession(m, sdk.SessionConfig{Shapes: q.reader.Shapes(), Threads: q.f.threads, Profile: true})
 		if err != nil {
 			return nodes, err
@@ -202,8 +202,7 @@ func (r *quantization) layersInt8() int {
 
 // onWhat says what the agreement was measured on.
 func (m measurement) onWhat() string {
-	switch {
-	case m.Apart:
+	if m.Apart {
 		return fmt.Sprintf("%d images that were not calibrated on", m.Images)
 	}
 	return fmt.Sprintf("the %d images that were calibrated on", m.Images)

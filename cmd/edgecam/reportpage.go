@@ -145,7 +145,7 @@ func histogramPlot(a quant.Activation) template.HTML {
 var reportPageTemplate = template.Must(template.New("report").Funcs(pageFuncs).Funcs(template.FuncMap{
 	"db": decibels, "layerms": layerMillis, "why": keptWhy, "histogram": histogramPlot,
 	"short": func(v float64) string { return fmt.Sprintf("%.4g", v) },
-	"times": func(n int64) string { return count(n) },
+	"times": count,
 }).Parse(`<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Name}}: quantization report</title><style>{{.Style}}</style></head>
 <body>

@@ -158,7 +158,7 @@ func seeds() []*graph.Graph {
 	})
 	add(13, func(b *optest.Net, x *graph.Value) *graph.Value {
 		scale, zero := b.Scalar(.05), b.Const(tensor.From(tensor.Uint8, []uint8{120}))
-		real := func(v *graph.Value) *graph.Value {
+		coded := func(v *graph.Value) *graph.Value {
 			return b.Node("DequantizeLinear", nil, b.Node("QuantizeLinear", nil, v, scale, zero), scale, zero)
 		}
 		weights := func(out, in, k int) *graph.Value {
@@ -168,11 +168,11 @@ func seeds() []*graph.Graph {
 			}
 			return b.Node("DequantizeLinear", axis(0), b.Const(t), b.Scalar(.01))
 		}
-		x = real(x)
-		y := real(b.Node("Relu", nil, b.Node("Conv", graph.Attrs{optest.AttrInts("pads", 1, 1, 1, 1)}, x, weights(4, 2, 3), b.Weights(4))))
-		y = real(b.Node("Add", nil, y, real(b.Node("Conv", graph.Attrs{optest.AttrInt("group", 4)}, y, weights(4, 1, 1)))))
-		y = b.Node("Concat", axis(1), y, real(b.Node("Mul", nil, x, real(b.Node("Sigmoid", nil, x)))))
-		return real(b.Node("AveragePool", graph.Attrs{optest.AttrInts("kernel_shape", 2, 2)}, y))
+		x = coded(x)
+		y := coded(b.Node("Relu", nil, b.Node("Conv", graph.Attrs{optest.AttrInts("pads", 1, 1, 1, 1)}, x, weights(4, 2, 3), b.Weights(4))))
+		y = coded(b.Node("Add", nil, y, coded(b.Node("Conv", graph.Attrs{optest.AttrInt("group", 4)}, y, weights(4, 1, 1)))))
+		y = b.Node("Concat", axis(1), y, coded(b.Node("Mul", nil, x, coded(b.Node("Sigmoid", nil, x)))))
+		return coded(b.Node("AveragePool", graph.Attrs{optest.AttrInts("kernel_shape", 2, 2)}, y))
 	})
 	add(13, func(b *optest.Net, x *graph.Value) *graph.Value {
 		y := b.Node("ConvTranspose", graph.Attrs{optest.AttrInts("strides", 2, 2), optest.AttrInts("output_padding", 1, 1)}, x, b.Weights(2, 3, 3, 3))

@@ -196,7 +196,7 @@ func (s *byteSketch) grow() {
 	case 8:
 		s.add(s.Node("MaxPool", window, s.real(x)), s.scaled(x.scale, pooled))
 	case 9:
-		include := append(window, number("count_include_pad", rapid.IntRange(0, 1).Draw(s.t, "include")))
+		include := append(graph.Attrs{number("count_include_pad", rapid.IntRange(0, 1).Draw(s.t, "include"))}, window...)
 		s.add(s.Node("AveragePool", include, s.real(x)), s.scaled(x.scale*.7, pooled))
 	case 10:
 		if h*w <= 100 {

@@ -45,7 +45,7 @@ func AgreeQuantized(t Test, g *graph.Graph, steps int) *graph.Graph {
 		t.Fatal(err)
 	}
 	var want map[string]*tensor.Tensor
-	first, exact := map[string][]byte{}, !slices.ContainsFunc(lowered.Nodes, real)
+	first, exact := map[string][]byte{}, !slices.ContainsFunc(lowered.Nodes, floats)
 	for _, k := range kernels.Available() {
 		for _, threads := range []int{1, 3} {
 			s, err := engine.New(lowered, engine.Options{Kernels: k, Threads: threads})
@@ -79,8 +79,8 @@ func AgreeQuantized(t Test, g *graph.Graph, steps int) *graph.Graph {
 	return lowered
 }
 
-// real reports a node that makes numbers of floating point.
-func real(n *graph.Node) bool {
+// floats reports a node that makes numbers of floating point.
+func floats(n *graph.Node) bool {
 	return slices.ContainsFunc(n.Out, func(v *graph.Value) bool { return v != nil && v.Type.DType.IsFloat() })
 }
 

@@ -15,11 +15,11 @@ func Compile(g *graph.Graph, o Options) (out *graph.Graph, err error) {
 	if err != nil {
 		return nil, err
 	}
-	real, err := Expand(Widen(bound))
+	expanded, err := Expand(Widen(bound))
 	if err != nil {
 		return nil, err
 	}
-	simple, err := Simplify(real)
+	simple, err := Simplify(expanded)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ func focus(s *simplifier, n *graph.Node) (*graph.Value, error) {
 	if !ok || len(n.In[0].Type.Shape) != 4 {
 		return nil, nil
 	}
-	gathered, real, quantized := dequantizedFrom(n.In[0])
+	gathered, dequantized, quantized := dequantizedFrom(n.In[0])
 	if !quantized {
 		gathered = n.In[0]
 	}
@@ -110,7 +110,7 @@ func focus(s *simplifier, n *graph.Node) (*graph.Value, error) {
 		Kernel: each(g.Kernel), Strides: each(g.Stride), Pads: append(each(g.Begin), each(g.End)...)}}}
 	in := append([]*graph.Value{image, s.constant(weights.Name, w)}, n.In[2:]...)
 	if quantized {
-		if in[0], err = s.dequantize(n.In[0].Name, image, real); err != nil {
+		if in[0], err = s.dequantize(n.In[0].Name, image, dequantized); err != nil {
 			return nil, err
 		}
 	}

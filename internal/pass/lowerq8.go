@@ -305,7 +305,7 @@ func (l *lowerer) product(n *graph.Node, c *op.ConvQ8, q quantization, w *intege
 	c.ZeroA = q.zero
 	end := l.ending(v)
 	divide := float32(1)
-	if out = v; end.out != nil {
+	if end.out != nil {
 		c.Table = l.table(&end)
 		c.Min, c.Max = end.limits()
 		c.Zero, divide, out = end.q.zero, end.q.scale, end.out

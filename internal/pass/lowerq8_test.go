@@ -188,8 +188,8 @@ func sqrt32(n int) float32 {
 // conv appends a convolution of real numbers with quantized weights and a bias.
 func (b *byteNet) conv(x *graph.Value, scale float32, f form, wf weightForm) *graph.Value {
 	w, s, z := b.weights(wf, 0, f.w...)
-	real := b.Node("DequantizeLinear", graph.Attrs{optest.AttrInt("axis", 0)}, w, s, z)
-	return b.Node("Conv", f.attrs, x, real, b.realBias(f.w[0], scale, s))
+	decoded := b.Node("DequantizeLinear", graph.Attrs{optest.AttrInt("axis", 0)}, w, s, z)
+	return b.Node("Conv", f.attrs, x, decoded, b.realBias(f.w[0], scale, s))
 }
 
 // wants fails the test unless the lowered graph has operators of one kind, or any,
@@ -359,50 +359,50 @@ func TestQuantizedProducts(t *testing.T) {
 					}
 				})
 			}
-			real := func(b *byteNet, axis int, shape ...int) (*graph.Value, *graph.Value) {
+			decoded := func(b *byteNet, axis int, shape ...int) (*graph.Value, *graph.Value) {
 				w, s, z := b.weights(wf, axis, shape...)
 				return b.Node("DequantizeLinear", graph.Attrs{optest.AttrInt("axis", int64(axis))}, w, s, z), s
 			}
 			for _, rows := range []int{1, 2, 7} {
 				build(fmt.Sprint("Gemm of ", rows), "ConvQ8", func(b *byteNet) *graph.Value {
-					w, s := real(b, 1, 19, 21)
+					w, s := decoded(b, 1, 19, 21)
 					return b.quant(b.Node("Gemm", nil, b.real(b.in("x", rows, 19), .02, 100), w, b.realBias(21, .02, s)), .1, 7)
 				})
 				build(fmt.Sprint("Gemm transposed of ", rows), "ConvQ8", func(b *byteNet) *graph.Value {
-					w, s := real(b, 0, 21, 64)
+					w, s := decoded(b, 0, 21, 64)
 					return b.quant(b.Node("Gemm", graph.Attrs{optest.AttrInt("transB", 1)}, b.real(b.in("x", rows, 64), .02, 100), w, b.realBias(21, .02, s)), .1, 7)
 				})
 			}
 			build("Gemm with a float bias", "ConvQ8", func(b *byteNet) *graph.Value {
-				w, _ := real(b, 1, 19, 21)
+				w, _ := decoded(b, 1, 19, 21)
 				return b.quant(b.Node("Gemm", nil, b.real(b.in("x", 3, 19), .02, 100), w, b.Weights(1, 21)), .1, 7)
 			})
 			build("Gemm with one bias", "ConvQ8", func(b *byteNet) *graph.Value {
-				w, _ := real(b, 1, 19, 21)
+				w, _ := decoded(b, 1, 19, 21)
 				return b.quant(b.Node("Gemm", nil, b.real(b.in("x", 3, 19), .02, 100), w, b.Scalar(.7)), .1, 7)
 			})
 			build("Gemm with a bias for each row", "", func(b *byteNet) *graph.Value {
-				w, _ := real(b, 1, 19, 21)
+				w, _ := decoded(b, 1, 19, 21)
 				return b.quant(b.Node("Gemm", nil, b.real(b.in("x", 21, 19), .02, 100), w, b.Weights(21, 1)), .1, 7)
 			})
 			build("MatMul", "ConvQ8", func(b *byteNet) *graph.Value {
-				w, _ := real(b, 1, 19, 21)
+				w, _ := decoded(b, 1, 19, 21)
 				return b.quant(b.Node("MatMul", nil, b.real(b.in("x", 2, 3, 19), .02, 100), w), .1, 7)
 			})
 			build("MatMul and sum", "", func(b *byteNet) *graph.Value {
-				w, _ := real(b, 1, 19, 21)
+				w, _ := decoded(b, 1, 19, 21)
 				return b.quant(b.Node("Add", nil, b.Node("MatMul", nil, b.real(b.in("x", 2, 3, 19), .02, 100), w), b.Weights(21)), .1, 7)
 			})
 			build("MatMul of a stack", "", func(b *byteNet) *graph.Value {
-				w, _ := real(b, 2, 2, 19, 21)
+				w, _ := decoded(b, 2, 2, 19, 21)
 				return b.quant(b.Node("MatMul", nil, b.real(b.in("x", 2, 3, 19), .02, 100), w), .1, 7)
 			})
 			build("MatMul of a vector", "", func(b *byteNet) *graph.Value {
-				w, _ := real(b, 1, 19, 21)
+				w, _ := decoded(b, 1, 19, 21)
 				return b.quant(b.Node("MatMul", nil, b.real(b.in("x", 19), .02, 100), w), .1, 7)
 			})
 			build("weights in front", "", func(b *byteNet) *graph.Value {
-				w, _ := real(b, 1, 5, 19)
+				w, _ := decoded(b, 1, 5, 19)
 				return b.quant(b.Node("MatMul", nil, w, b.real(b.in("x", 19, 4), .02, 100)), .1, 7)
 			})
 			build("QLinearMatMul", "ConvQ8", func(b *byteNet) *graph.Value {

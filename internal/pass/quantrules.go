@@ -169,7 +169,7 @@ func moveQuantized(s *simplifier, n *graph.Node) (*graph.Value, error) {
 		return s.joinQuantized(n, c)
 	}
 	sp, splits := n.Op.(*op.Split)
-	if n.In == nil || len(n.In) == 0 {
+	if len(n.In) == 0 {
 		return nil, nil
 	}
 	x, q, ok := dequantizedFrom(n.In[0])
