@@ -23,7 +23,7 @@ CGO      = CGO_ENABLED=1 CGO_LDFLAGS='-O2 -g -Wl,--as-needed'
 SUITE   ?= bookworm
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build test deps fmt vet cross test-unit test-noasm test-arm64 test-selftest test-gocv test-gocv-arm64 arm64 gocv-arm64 dist race fuzz bench bench-peers lint golden size generate-check
+.PHONY: build test deps fmt vet cross test-unit test-noasm test-arm64 test-selftest test-gocv test-gocv-arm64 test-avx512 test-vnni arm64 gocv-arm64 dist race fuzz bench bench-peers lint golden size generate-check
 build:
 ifneq ($(OPENCV),)
 	@echo "with GoCV and OpenCV $(OPENCV), which pkg-config finds; the first time takes a minute (make OPENCV= builds without)"
@@ -63,9 +63,11 @@ test-gocv:
 	else echo "tests of the GoCV edition left out: $$why"; fi
 test-gocv-arm64:
 	./.ci/gocv-arm64 $(SUITE)
-# Minutes of emulation, so not part of test.
+# Emulation takes minutes, so these are not part of test.
 test-avx512:
 	./.ci/avx512 ./kernels
+test-vnni:
+	./.ci/avxvnni ./kernels
 race:
 	@if command -v gcc >/dev/null; then EDGECAM_ASSETS=none CGO_ENABLED=1 $(GO) test -race -short $(RACE); else echo "race detector skipped: it needs gcc (apt-get install gcc libc6-dev)"; fi
 fuzz:
