@@ -9,15 +9,18 @@ import (
 	"github.com/edgecam/edgecam/internal/tensor"
 )
 
-// observe gathers the distributions of all activations that have a scale of
-// their own.
+// observe gathers the distributions of the activations that have a scale of
+// their own and are not known yet.
 func (p *plan) observe(ctx context.Context, r *runner) error {
 	var values []*graph.Value
 	for _, a := range p.acts {
-		if !a.moved {
+		if !a.moved && a.obs == nil {
 			a.obs = newObserver()
 			values = append(values, a.value)
 		}
+	}
+	if len(values) == 0 {
+		return nil
 	}
 	err := r.observe(ctx, p.g, p.types, values, "ranges", 0, func(_ int, s Sample, v *graph.Value, x *tensor.Tensor) error {
 		o := p.of[v].obs
@@ -33,11 +36,43 @@ func (p *plan) observe(ctx context.Context, r *runner) error {
 	if err != nil {
 		return err
 	}
+	for _, v := range values {
+		if err := p.curve(ctx, r, v); err != nil {
+			return err
+		}
+	}
 	return r.observe(ctx, p.g, p.types, values, "histograms", 0, func(_ int, _ Sample, v *graph.Value, x *tensor.Tensor) error {
 		p.of[v].obs.fill(x.F32())
 		return nil
 	})
 }
+
+// curve computes the function that a value is put into, in the middle of each
+// bin.
+func (p *plan) curve(ctx context.Context, r *runner, v *graph.Value) error {
+	nodes, o := p.through[v], p.of[v].obs
+	if nodes == nil || !(o.max > o.min) {
+		return nil
+	}
+	out := nodes[len(nodes)-1].Out[:1]
+	g := p.extract(nodes, []*graph.Value{v}, out, map[string]tensor.Type{v.Name: tensor.Of(tensor.Float32, 1, bins)})
+	s, err := r.session(g, g.Outputs)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for i, x := 0, s.Input(v.Name).F32(); i < bins; i++ {
+		x[i] = float32(o.min + (float64(i)+0.5)*o.width())
+	}
+	if err := s.Run(ctx); err != nil {
+		return err
+	}
+	o.curve = slices.Clone(s.Output(out[0].Name).F32())
+	return nil
+}
+
+// fixedTop is the end of a range of numbers below one: steps of a 256th.
+const fixedTop = 255. / 256
 
 // choose fixes ranges, scales and zero points by a method.
 func (p *plan) choose(m Method) {
@@ -45,9 +80,10 @@ func (p *plan) choose(m Method) {
 		switch {
 		case a.moved:
 		case a.fixed:
-			a.lo, a.hi, a.method = 0, 255./256, "fixed"
+			a.lo, a.hi, a.method = 0, fixedTop, "fixed"
 		default:
-			a.lo, a.hi, a.method = a.obs.limits(m)
+			a.lo, a.hi = a.obs.limits(m)
+			a.method = m
 		}
 	}
 	p.unify()
@@ -57,16 +93,33 @@ func (p *plan) choose(m Method) {
 		}
 	}
 	for _, a := range p.acts {
-		r := a.root()
-		r.scale, r.zero = parameters(r.lo, r.hi)
-	}
-	for _, a := range p.acts {
-		r := a.root()
-		a.lo, a.hi, a.scale, a.zero = r.lo, r.hi, r.scale, r.zero
-		if a != r {
-			a.method = "shared"
+		if s, ok := p.tuned[a.value.Name]; ok {
+			a.take(s)
+		} else if a.root() == a {
+			a.scale, a.zero = parameters(a.lo, a.hi)
 		}
 	}
+	for _, a := range p.acts {
+		if r := a.root(); a != r {
+			a.lo, a.hi, a.scale, a.zero, a.method = r.lo, r.hi, r.scale, r.zero, "shared"
+		}
+	}
+}
+
+// reach returns the range that a method finds for all that share a scale.
+func (p *plan) reach(root *activation, m Method) span {
+	s := span{method: m}
+	for _, a := range p.acts {
+		switch {
+		case a.root() != root || a.moved:
+		case a.fixed:
+			s.hi = max(s.hi, fixedTop)
+		default:
+			lo, hi := a.obs.limits(m)
+			s.lo, s.hi = min(s.lo, lo), max(s.hi, hi)
+		}
+	}
+	return s
 }
 
 // unify lets the parts of a concatenation have its scale, where nobody else

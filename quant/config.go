@@ -26,8 +26,9 @@ var ErrNaN = errors.New("a value is not a finite number")
 // Method says how the range of an activation is chosen from its values.
 type Method string
 
-// The methods. Auto takes, for each activation, the one with the least squared
-// error of the values.
+// The methods. Auto takes the one with which the outputs come closest to the
+// float model's, and another for single activations that disturb them less with
+// it.
 const (
 	Auto       Method = "auto"
 	MinMax     Method = "minmax"      // the smallest and the largest value of all samples
@@ -66,6 +67,12 @@ type Config struct {
 	NoBiasCorrection bool // leave the means as rounding shifts them
 	NoEqualize       bool // leave the scales of neighbouring layers as they are
 
+	// MaxFloat is the share of the multiply-adds, 0 to 1, in layers that stay
+	// float because rounding what they read would disturb the outputs most, where
+	// these would have less than about 23 dB; of the weights, which take four
+	// times the bytes then, it is a quarter. 0: 0.04; negative: none.
+	MaxFloat float64
+
 	// MaxDrop is the loss in points that is allowed, of Eval where that is
 	// given, else of the agreement with the float model; layers are kept
 	// float, the worst first, until it is met. 0: no limit, nothing is kept.
@@ -93,6 +100,9 @@ func (c Config) check() (Config, error) {
 	}
 	if !known {
 		return c, fmt.Errorf("calibration method %q is not one of %v", c.Method, Methods)
+	}
+	if c.MaxFloat == 0 {
+		c.MaxFloat = 0.04
 	}
 	if c.Memory <= 0 {
 		c.Memory = 100 << 20

@@ -2,7 +2,9 @@ package quant
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/edgecam/edgecam/internal/engine"
@@ -130,16 +132,18 @@ func (w *walk) peak() int {
 	return most
 }
 
-// load keeps the inputs of the first samples.
+// load keeps the inputs of the samples.
 func (w *walk) load() error {
-	i := 0
+	at, n := 0, 0
 	for sample, err := range w.r.samples {
 		if err != nil {
 			return err
 		}
-		if i++; i > w.n {
-			break
+		at++
+		if n == w.n || w.n < w.r.count && at*w.n/w.r.count == (at-1)*w.n/w.r.count {
+			continue
 		}
+		n++
 		for _, v := range w.p.g.Inputs {
 			if _, used := w.last[v]; used {
 				w.data[v] = append(w.data[v], keep(sample.Inputs[v.Name]))
@@ -149,54 +153,38 @@ func (w *walk) load() error {
 	return nil
 }
 
-// kept is a value of one sample. A large one is stored in 8 bits over the range
-// of its own elements: means and products over many places are hardly changed.
-type kept struct {
-	data     []byte
-	lo, step float32 // step 0: data is as it was
-}
-
-// largeValue is the number of elements from which on a value is stored in 8
-// bits.
-const largeValue = 1 << 14
+// kept is a value of one sample: float32 as bfloat16, which is precise enough for
+// means and products over many places, other types as they are.
+type kept []byte
 
 func keptBytes(t tensor.Type) int {
-	if t.DType == tensor.Float32 && t.Shape.Elems() >= largeValue {
-		return t.Shape.Elems()
+	if t.DType == tensor.Float32 {
+		return 2 * t.Shape.Elems()
 	}
 	return t.Bytes()
 }
 
 func keep(t *tensor.Tensor) kept {
-	if t.DType != tensor.Float32 || t.Elems() < largeValue {
-		return kept{data: append([]byte{}, t.Bytes()...)}
+	k := make(kept, keptBytes(t.Type()))
+	if t.DType != tensor.Float32 {
+		copy(k, t.Bytes())
+		return k
 	}
-	x := t.F32()
-	lo, hi := x[0], x[0]
-	for _, v := range x {
-		lo, hi = min(lo, v), max(hi, v)
-	}
-	k := kept{data: make([]byte, len(x)), lo: lo, step: max((hi-lo)/255, 1e-30)}
-	scale := 1 / k.step
-	for i, v := range x {
-		k.data[i] = uint8(min((v-lo)*scale+0.5, 255))
+	for i, v := range t.F32() {
+		binary.NativeEndian.PutUint16(k[2*i:], tensor.BF16From32(v))
 	}
 	return k
 }
 
 // restore writes the value into a tensor of its type.
 func (k kept) restore(t *tensor.Tensor) {
-	if k.step == 0 {
-		copy(t.Bytes(), k.data)
+	if t.DType != tensor.Float32 {
+		copy(t.Bytes(), k)
 		return
 	}
-	var table [256]float32
-	for i := range table {
-		table[i] = k.lo + float32(i)*k.step
-	}
 	x := t.F32()
-	for i, q := range k.data {
-		x[i] = table[q]
+	for i := range x {
+		x[i] = math.Float32frombits(uint32(binary.NativeEndian.Uint16(k[2*i:])) << 16)
 	}
 }
 
@@ -273,7 +261,7 @@ func total(x []float32) float64 {
 
 // each runs nodes on all samples.
 func (w *walk) each(ctx context.Context, nodes []*graph.Node, in, out []*graph.Value, done func(*engine.Session)) error {
-	g := w.extract(nodes, in, out)
+	g := w.p.extract(nodes, in, out, w.p.types)
 	e, err := w.r.session(g, g.Outputs)
 	if err != nil {
 		return err
@@ -289,50 +277,6 @@ func (w *walk) each(ctx context.Context, nodes []*graph.Node, in, out []*graph.V
 		done(e)
 	}
 	return nil
-}
-
-// extract returns some nodes as a graph of their own, with rounded weights.
-func (w *walk) extract(nodes []*graph.Node, in, out []*graph.Value) *graph.Graph {
-	g := &graph.Graph{Opsets: w.p.g.Opsets}
-	values := map[*graph.Value]*graph.Value{}
-	for _, v := range in {
-		values[v] = &graph.Value{Name: v.Name, Type: w.p.types[v.Name]}
-		g.Inputs = append(g.Inputs, values[v])
-	}
-	for _, n := range nodes {
-		m := *n
-		m.In, m.Out = make([]*graph.Value, len(n.In)), make([]*graph.Value, len(n.Out))
-		for i, v := range n.In {
-			switch {
-			case v == nil:
-			case v.Const != nil:
-				m.In[i] = v
-			default:
-				m.In[i] = values[v]
-			}
-		}
-		if l := w.p.byNode[n]; l != nil && l.float == "" {
-			m.In = l.simulated(m.In)
-		}
-		for i, v := range n.Out {
-			if v != nil {
-				m.Out[i] = &graph.Value{Name: v.Name, Node: &m}
-				values[v] = m.Out[i]
-			}
-		}
-		g.Nodes = append(g.Nodes, &m)
-	}
-	for _, n := range g.Nodes {
-		for _, v := range n.In {
-			if v != nil && v.Const != nil {
-				g.Inits = append(g.Inits, v)
-			}
-		}
-	}
-	for _, v := range out {
-		g.Outputs = append(g.Outputs, values[v])
-	}
-	return g
 }
 
 // simulated returns the inputs of a layer with its rounded weights and the

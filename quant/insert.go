@@ -15,10 +15,13 @@ type inserter struct {
 	values map[*graph.Value]*graph.Value // old to new
 	coded  map[*graph.Value]*graph.Value // old to its 8-bit form
 	params map[*activation][2]*graph.Value
+	zeros  map[int]*graph.Value
 	names  map[string]bool
-	only   *layer // the one layer that is quantized, nil for all
-	weight bool   // of only: the weights
-	input  bool   // of only: the input
+	count  map[string]int // of names that were made, by their beginning
+	group  *activation    // whose relatives are the only ones that are rounded, nil for all
+	only   *layer         // the one layer that is quantized, nil for all
+	weight bool           // of only: the weights
+	input  bool           // of only: the input
 }
 
 // insert returns the graph of a plan with QuantizeLinear and DequantizeLinear
@@ -27,9 +30,21 @@ func (p *plan) insert() *graph.Graph {
 	return (&inserter{p: p, weight: true, input: true}).build()
 }
 
+// activations returns the graph in which all activations are rounded and no
+// weights.
+func (p *plan) activations() *graph.Graph {
+	return (&inserter{p: p, input: true}).build()
+}
+
 // alone returns the graph with one layer's weights or input quantized.
 func (p *plan) alone(l *layer, weights, input bool) *graph.Graph {
 	return (&inserter{p: p, only: l, weight: weights, input: input}).build()
+}
+
+// rounding returns the graph in which nothing but the relatives of an activation
+// are rounded.
+func (p *plan) rounding(a *activation) *graph.Graph {
+	return (&inserter{p: p, group: a}).build()
 }
 
 func (t *inserter) build() *graph.Graph {
@@ -38,7 +53,7 @@ func (t *inserter) build() *graph.Graph {
 	t.new = &h
 	h.Nodes, h.Inits, h.Outputs = nil, nil, nil
 	t.values, t.coded, t.params = map[*graph.Value]*graph.Value{}, map[*graph.Value]*graph.Value{}, map[*activation][2]*graph.Value{}
-	t.names = map[string]bool{}
+	t.zeros, t.names, t.count = map[int]*graph.Value{}, map[string]bool{}, map[string]int{}
 	for _, v := range g.Inputs {
 		t.names[v.Name], t.values[v] = true, v
 	}
@@ -75,13 +90,15 @@ func (t *inserter) build() *graph.Graph {
 	return t.new
 }
 
+// fresh returns a short name that nothing has: names are a good part of the file
+// of a small model.
 func (t *inserter) fresh(base string) string {
-	name := base
-	for i := 1; t.names[name]; i++ {
-		name = fmt.Sprintf("%s.%d", base, i)
+	for {
+		t.count[base]++
+		if name := fmt.Sprint(base, t.count[base]); !t.names[name] {
+			return name
+		}
 	}
-	t.names[name] = true
-	return name
 }
 
 func (t *inserter) constant(base string, x *tensor.Tensor) *graph.Value {
@@ -89,8 +106,8 @@ func (t *inserter) constant(base string, x *tensor.Tensor) *graph.Value {
 }
 
 // add appends a node with one output.
-func (t *inserter) add(typ, name, out string, attrs graph.Attrs, in ...*graph.Value) *graph.Value {
-	n := &graph.Node{Name: t.fresh(name), Type: typ, Attrs: attrs, In: in}
+func (t *inserter) add(typ, out string, attrs graph.Attrs, in ...*graph.Value) *graph.Value {
+	n := &graph.Node{Type: typ, Attrs: attrs, In: in}
 	v := &graph.Value{Name: t.fresh(out), Node: n, Untyped: true}
 	n.Out = []*graph.Value{v}
 	t.new.Nodes = append(t.new.Nodes, n)
@@ -99,6 +116,9 @@ func (t *inserter) add(typ, name, out string, attrs graph.Attrs, in ...*graph.Va
 
 // rounds reports whether a value is rounded to 8 bits in this graph.
 func (t *inserter) rounds(v *graph.Value) bool {
+	if t.group != nil {
+		return t.p.of[v] != nil && t.p.of[v].root() == t.group
+	}
 	if t.only != nil {
 		return t.input && v == t.only.node.In[0] && t.p.of[v] != nil
 	}
@@ -111,7 +131,7 @@ func (t *inserter) code(v *graph.Value) {
 		return
 	}
 	s := t.scale(t.p.of[v])
-	t.coded[v] = t.add("QuantizeLinear", v.Name+"/QuantizeLinear", v.Name+"/quantized", nil, t.values[v], s[0], s[1])
+	t.coded[v] = t.add("QuantizeLinear", "q", nil, t.values[v], s[0], s[1])
 }
 
 // scale returns the constants of an activation's scale and zero point.
@@ -119,8 +139,10 @@ func (t *inserter) scale(a *activation) [2]*graph.Value {
 	a = a.root()
 	s, ok := t.params[a]
 	if !ok {
-		s[0] = t.constant(a.value.Name+"/scale", tensor.From(tensor.Float32, []float32{a.scale}))
-		s[1] = t.constant(a.value.Name+"/zero", tensor.From(tensor.Uint8, []uint8{uint8(a.zero)}))
+		if t.zeros[a.zero] == nil {
+			t.zeros[a.zero] = t.constant("z", tensor.From(tensor.Uint8, []uint8{uint8(a.zero)}))
+		}
+		s = [2]*graph.Value{t.constant("s", tensor.From(tensor.Float32, []float32{a.scale})), t.zeros[a.zero]}
 		t.params[a] = s
 	}
 	return s
@@ -134,7 +156,7 @@ func (t *inserter) decoded(v *graph.Value) *graph.Value {
 		return t.values[v]
 	}
 	s := t.scale(t.p.of[v])
-	return t.add("DequantizeLinear", v.Name+"/DequantizeLinear", v.Name+"/dequantized", nil, q, s[0], s[1])
+	return t.add("DequantizeLinear", "d", nil, q, s[0], s[1])
 }
 
 func (t *inserter) node(n *graph.Node) {
@@ -166,23 +188,32 @@ func (t *inserter) node(n *graph.Node) {
 	}
 }
 
-// layer gives a product its rounded weights and bias.
+// layer gives a product its rounded weights and bias. They need no zero points:
+// those that are left out are zero.
 func (t *inserter) layer(l *layer, m *graph.Node) {
-	axis := graph.Attrs{{Name: "axis", Kind: graph.AttrInt, Int: int64(l.axis)}}
-	name := l.node.In[1].Name
-	m.In[1] = t.add("DequantizeLinear", name+"/DequantizeLinear", name+"/dequantized", axis,
-		t.constant(name+"/quantized", l.ints()),
-		t.constant(name+"/scale", tensor.From(tensor.Float32, l.scales, len(l.scales))),
-		t.constant(name+"/zero", tensor.New(tensor.Int8, len(l.scales))))
+	axis := func(i int) graph.Attrs { return graph.Attrs{{Name: "axis", Kind: graph.AttrInt, Int: int64(i)}} }
+	m.In[1] = t.add("DequantizeLinear", "d", axis(l.axis), t.constant("w", l.ints()), t.constant("s", tensor.From(tensor.Float32, l.scales, len(l.scales))))
+	m.Attrs = slices.DeleteFunc(slices.Clone(m.Attrs), func(a graph.Attr) bool { return missing(a, l.weights.Shape) })
 	if l.node.Type == "MatMul" || len(m.In) < 3 && !slices.ContainsFunc(l.bias, func(b float64) bool { return b != 0 }) {
 		return
 	}
-	name = l.node.Out[0].Name + "/bias"
-	if len(m.In) > 2 && m.In[2] != nil {
-		name = m.In[2].Name
-	}
 	q, scale := l.intBias(t.p.of[l.node.In[0]].root().scale)
-	setInput(m, 2, t.add("DequantizeLinear", name+"/DequantizeLinear", name+"/dequantized",
-		graph.Attrs{{Name: "axis", Kind: graph.AttrInt, Int: 0}},
-		t.constant(name+"/quantized", q), t.constant(name+"/scale", scale), t.constant(name+"/zero", tensor.New(tensor.Int32, l.channels))))
+	setInput(m, 2, t.add("DequantizeLinear", "d", axis(0), t.constant("b", q), t.constant("s", scale)))
+}
+
+// missing reports an attribute of a convolution that says what it says where it is
+// left out.
+func missing(a graph.Attr, weights tensor.Shape) bool {
+	all := func(x int64) bool { return !slices.ContainsFunc(a.Ints, func(y int64) bool { return x != y }) }
+	switch a.Name {
+	case "dilations", "strides":
+		return all(1)
+	case "pads":
+		return all(0)
+	case "group":
+		return a.Int == 1
+	case "kernel_shape":
+		return slices.EqualFunc(a.Ints, weights[min(2, len(weights)):], func(x int64, y int) bool { return x == int64(y) })
+	}
+	return false
 }

@@ -2,6 +2,7 @@ package quant
 
 import (
 	"math"
+	"slices"
 )
 
 // bins is the resolution of histograms.
@@ -16,6 +17,9 @@ type observer struct {
 	count, zeros   int64   // elements; those that are exactly zero are in no bin
 	hist           []int64 // of equal parts of min to max
 	bad            bool    // a value was not finite
+	// curve is what becomes of a value in the middle of each bin, where it is put
+	// into a function of one number; nil where it is not.
+	curve []float32
 }
 
 func newObserver() *observer { return &observer{min: math.Inf(1), max: math.Inf(-1)} }
@@ -110,8 +114,9 @@ func (o *observer) clipped(lo, hi float64) float64 {
 	return float64(n) / float64(o.count)
 }
 
-// limits returns the range that a method chooses; it always holds zero.
-func (o *observer) limits(m Method) (lo, hi float64, used Method) {
+// limits returns the range that a method chooses; it always holds zero. Ends
+// where the function that the value is put into is flat are left out.
+func (o *observer) limits(m Method) (lo, hi float64) {
 	switch m {
 	case MeanMinMax:
 		lo, hi = o.sumMin/float64(o.samples), o.sumMax/float64(o.samples)
@@ -121,24 +126,34 @@ func (o *observer) limits(m Method) (lo, hi float64, used Method) {
 		lo, hi = o.leastNoise()
 	case KL:
 		lo, hi = o.leastDivergence()
-	case Auto:
-		return o.best()
 	default:
 		lo, hi = o.min, o.max
 	}
-	return min(lo, 0), max(hi, 0), m
+	lo, hi = min(lo, 0), max(hi, 0)
+	if o.curve != nil && o.width() > 0 {
+		return o.steep(lo, hi)
+	}
+	return lo, hi
 }
 
-// best returns the range with the least noise of those that the methods find.
-func (o *observer) best() (lo, hi float64, used Method) {
-	least := math.Inf(1)
-	for _, m := range []Method{MeanMinMax, MinMax, Percentile, MSE} {
-		a, b, _ := o.limits(m)
-		if e := o.noise(a, b); e < least*0.999 {
-			lo, hi, used, least = a, b, m, e
-		}
+// steep cuts ends of a range off as far as the function changes there by no more
+// than a fifth of a step of its own 8 bits.
+func (o *observer) steep(lo, hi float64) (float64, float64) {
+	at := func(v float64) int { return min(max(int((v-o.min)/o.width()), 0), bins-1) }
+	a, b := at(lo), at(hi)
+	bottom, top := slices.Min(o.curve[a:b+1]), slices.Max(o.curve[a:b+1])
+	most := float64(top-bottom) / 255 / 5
+	zero := at(0)
+	from, to := o.curve[a], o.curve[b]
+	for a < zero && math.Abs(float64(o.curve[a+1]-from)) <= most {
+		a++
+		lo = o.min + float64(a)*o.width()
 	}
-	return lo, hi, used
+	for b > zero && math.Abs(float64(o.curve[b-1]-to)) <= most {
+		b--
+		hi = o.min + float64(b+1)*o.width()
+	}
+	return min(lo, 0), max(hi, 0)
 }
 
 // percentile leaves out a share of the values at each end.

@@ -15,17 +15,20 @@ type plan struct {
 	types   map[string]tensor.Type // at the samples' sizes
 	layers  []*layer
 	byNode  map[*graph.Node]*layer
+	kept    map[*graph.Node]bool // no layer, and stays float
 	users   map[*graph.Value][]*graph.Node
 	output  map[*graph.Value]bool
 	behind  map[*graph.Node]bool // a layer stands before the node, or it is one
 	ahead   map[*graph.Node]bool // a layer stands behind the node, or it is one
 	integer map[*graph.Node]bool // computes on 8-bit numbers
 	inner   map[*graph.Value]bool
-	acts    []*activation // in the order of the graph
+	through map[*graph.Value][]*graph.Node // the function of one number that all readers of a value make, in order
+	acts    []*activation                  // in the order of the graph
 	of      map[*graph.Value]*activation
 
-	method    Method // that chose the ranges
-	corrected bool   // weights and biases were fitted layer by layer
+	method    Method          // that chose the ranges of most activations
+	tuned     map[string]span // by value, ranges that suit single activations better
+	corrected bool            // weights and biases were fitted layer by layer
 }
 
 // layer is a product and what becomes of its weights.
@@ -53,6 +56,12 @@ type activation struct {
 	lo, hi float64
 	scale  float32
 	zero   int
+}
+
+// take sets the range.
+func (a *activation) take(s span) {
+	a.lo, a.hi, a.method = s.lo, s.hi, s.method
+	a.scale, a.zero = parameters(a.lo, a.hi)
 }
 
 // root returns the activation that decides the scale.
@@ -131,7 +140,7 @@ func classOf(n *graph.Node) class {
 
 // newPlan reads the structure. skip names nodes, or types, that stay float.
 func newPlan(g *graph.Graph, types map[string]tensor.Type, skip []string, tail bool) *plan {
-	p := &plan{g: g, types: types, byNode: map[*graph.Node]*layer{}, users: map[*graph.Value][]*graph.Node{}, output: map[*graph.Value]bool{}}
+	p := &plan{g: g, types: types, kept: map[*graph.Node]bool{}, byNode: map[*graph.Node]*layer{}, users: map[*graph.Value][]*graph.Node{}, output: map[*graph.Value]bool{}}
 	for _, n := range g.Nodes {
 		for _, v := range n.In {
 			if v != nil && v.Const == nil {
@@ -145,6 +154,7 @@ func newPlan(g *graph.Graph, types map[string]tensor.Type, skip []string, tail b
 	for _, n := range g.Nodes {
 		m, ok := newProduct(n)
 		if !ok {
+			p.kept[n] = slices.Contains(skip, n.Name) || slices.Contains(skip, n.Type)
 			continue
 		}
 		l := &layer{product: m, weights: n.In[1].Const}
@@ -169,7 +179,7 @@ func newPlan(g *graph.Graph, types map[string]tensor.Type, skip []string, tail b
 		p.layers = append(p.layers, l)
 		p.byNode[n] = l
 	}
-	p.mark(skip, tail)
+	p.mark(tail)
 	return p
 }
 
@@ -208,9 +218,9 @@ func (p *plan) active(n *graph.Node) bool {
 // mark finds the nodes that compute on 8-bit numbers and the values between
 // them. What has no layer behind it is the tail of the model: it stays float,
 // as does what has none before it.
-func (p *plan) mark(skip []string, tail bool) {
+func (p *plan) mark(tail bool) {
 	p.behind, p.ahead, p.integer = map[*graph.Node]bool{}, map[*graph.Node]bool{}, map[*graph.Node]bool{}
-	p.inner, p.of, p.acts = map[*graph.Value]bool{}, map[*graph.Value]*activation{}, nil
+	p.inner, p.through, p.of, p.acts = map[*graph.Value]bool{}, map[*graph.Value][]*graph.Node{}, map[*graph.Value]*activation{}, nil
 	for _, n := range p.g.Nodes {
 		b := p.active(n)
 		for _, v := range n.In {
@@ -227,10 +237,7 @@ func (p *plan) mark(skip []string, tail bool) {
 		}
 		p.ahead[n] = a
 	}
-	for _, n := range p.g.Nodes {
-		skipped := slices.Contains(skip, n.Name) || slices.Contains(skip, n.Type)
-		p.integer[n] = p.active(n) || !skipped && p.byNode[n] == nil && classOf(n) != other && p.behind[n] && p.ahead[n] && p.float(n.In[0])
-	}
+	p.between(tail)
 	for _, n := range p.g.Nodes {
 		if p.integer[n] {
 			p.markInner(n)
@@ -242,18 +249,46 @@ func (p *plan) mark(skip []string, tail bool) {
 		}
 		for i, v := range n.In {
 			if (i == 0 || classOf(n) == computes && n.Type != "Resize" && n.Type != "PRelu" && p.byNode[n] == nil) && p.float(v) && !p.inner[v] {
-				p.activation(v)
+				p.round(v)
 			}
 		}
 		if classOf(n) == moves {
 			for _, v := range n.Out {
 				if p.float(v) {
-					p.activation(v)
+					p.round(v)
 				}
 			}
 		}
 	}
 	p.order()
+}
+
+// between finds the nodes that are no layers and compute on 8-bit numbers: those
+// on a way from a layer with 8-bit weights to another, with no node on it that
+// stays float as a whole.
+func (p *plan) between(tail bool) {
+	open := func(n *graph.Node) bool { return p.byNode[n] == nil && !p.kept[n] }
+	before, after := map[*graph.Node]bool{}, map[*graph.Node]bool{}
+	for _, n := range p.g.Nodes {
+		if before[n] = p.active(n); before[n] || !open(n) {
+			continue
+		}
+		for _, v := range n.In {
+			before[n] = before[n] || v != nil && v.Node != nil && before[v.Node]
+		}
+	}
+	for _, n := range slices.Backward(p.g.Nodes) {
+		if after[n] = p.active(n); after[n] || !open(n) {
+			continue
+		}
+		after[n] = tail
+		for _, v := range n.Out {
+			after[n] = after[n] || v != nil && slices.ContainsFunc(p.users[v], func(u *graph.Node) bool { return after[u] })
+		}
+	}
+	for _, n := range p.g.Nodes {
+		p.integer[n] = p.active(n) || open(n) && classOf(n) != other && before[n] && after[n] && p.float(n.In[0])
+	}
 }
 
 // markInner finds inputs of n that need no rounding of their own: the one
@@ -280,14 +315,23 @@ func (p *plan) markInner(n *graph.Node) {
 			for _, v := range path {
 				p.inner[v] = true
 			}
+			if len(path) > 0 && len(p.users[x]) == 2 {
+				nodes := []*graph.Node{n}
+				for _, v := range path {
+					nodes = append([]*graph.Node{v.Node}, nodes...)
+				}
+				p.through[x] = nodes
+			}
 		}
+	case elementwise(n) && len(p.users[x]) == 1:
+		p.through[x] = []*graph.Node{n}
 	}
 }
 
 // elementwise reports a function of one value with numbers.
 func elementwise(n *graph.Node) bool {
 	switch n.Type {
-	case "Sigmoid", "HardSigmoid", "Tanh", "Relu", "Clip", "Softplus":
+	case "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Relu", "Clip", "Softplus", "Elu", "Selu", "Celu", "Gelu", "Mish", "Swish":
 		return true
 	case "Add", "Mul", "Div", "Sub":
 		return len(n.In) == 2 && n.In[0] != nil && n.In[0].Const == nil && n.In[1] != nil && n.In[1].Const != nil && n.In[1].Const.Elems() == 1
@@ -295,9 +339,10 @@ func elementwise(n *graph.Node) bool {
 	return false
 }
 
-func (p *plan) activation(v *graph.Value) *activation {
-	if a := p.of[v]; a != nil {
-		return a
+// round adds a value to those that are rounded.
+func (p *plan) round(v *graph.Value) {
+	if p.of[v] != nil {
+		return
 	}
 	a := &activation{value: v}
 	p.of[v] = a
@@ -307,7 +352,6 @@ func (p *plan) activation(v *graph.Value) *activation {
 			a.fixed = true
 		}
 	}
-	return a
 }
 
 // order lists the activations as the graph makes them, and lets those share a

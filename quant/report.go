@@ -1,5 +1,7 @@
 package quant
 
+import "github.com/edgecam/edgecam/internal/graph"
+
 // Report says what quantization did to a model. Signal-to-noise ratios (SQNR)
 // are in decibels, 10·log10(Σx²/Σ(x-q)²), at most 100; the larger, the better.
 type Report struct {
@@ -66,4 +68,76 @@ type Activation struct {
 	SQNR     float64 `json:"sqnr"`
 	// Histogram counts the values in 64 equal parts of Min to Max.
 	Histogram []int64 `json:"histogram,omitempty"`
+}
+
+// fill completes the report.
+func (p *plan) fill(rep *Report, g, q *graph.Graph, r *runner) {
+	rep.Samples = r.count
+	rep.Warnings = append(p.warn(r.count), rep.Warnings...)
+	rep.SizeRatio = float64(constBytes(q)) / float64(max(constBytes(g), 1))
+	var all, done int64
+	for _, l := range p.layers {
+		e := l.report
+		e.Node, e.Op, e.MACs, e.Reason, e.KeptFloat = l.node.Name, l.node.Type, l.macs, l.float, l.float != ""
+		if e.Node == "" {
+			e.Node = l.node.Out[0].Name
+		}
+		all += l.macs
+		if !e.KeptFloat {
+			rep.Quantized++
+			done += l.macs
+			e.WeightSQNR, e.Guarded = l.weightSQNR(), l.guarded
+			e.ActivationSQNR = p.noiseOf(l.node.In[0])
+			e.OutputSQNR = p.outputNoise(l)
+		}
+		rep.Layers = append(rep.Layers, e)
+	}
+	rep.Coverage = float64(done) / float64(max(all, 1))
+	for _, a := range p.acts {
+		e := Activation{Value: a.value.Name, Method: a.method, Lo: a.lo, Hi: a.hi, Scale: float64(a.scale), Zero: a.zero}
+		if s := a.root(); s != a {
+			e.Source = s.value.Name
+		}
+		if a.obs != nil {
+			e.Min, e.Max, e.ClipRate, e.Histogram = a.obs.min, a.obs.max, a.obs.clipped(a.lo, a.hi), a.obs.summary(64)
+			e.SQNR = p.noiseOf(a.value)
+		}
+		rep.Activations = append(rep.Activations, e)
+	}
+}
+
+// noiseOf returns the SQNR of the rounding of a value.
+func (p *plan) noiseOf(v *graph.Value) float64 {
+	a := p.of[v]
+	for a != nil && a.obs == nil && v.Node != nil {
+		v = v.Node.In[0] // moved
+		a = p.of[v]
+	}
+	if a == nil || a.obs == nil {
+		return 0
+	}
+	return decibels(a.obs.power(), a.obs.noise(a.lo, a.hi))
+}
+
+// outputNoise is noiseOf for what a layer makes, behind its limits.
+func (p *plan) outputNoise(l *layer) float64 {
+	v := l.node.Out[0]
+	if p.of[v] == nil && len(p.users[v]) == 1 && classOf(p.users[v][0]) == bounds {
+		v = p.users[v][0].Out[0]
+	}
+	return p.noiseOf(v)
+}
+
+// constBytes returns the size of all constants.
+func constBytes(g *graph.Graph) int {
+	sum := 0
+	for _, v := range g.Inits {
+		sum += v.Type.Bytes()
+	}
+	for _, n := range g.Nodes {
+		if a := n.Attrs.Get("value"); n.Type == "Constant" && a != nil && a.Tensor != nil {
+			sum += len(a.Tensor.Bytes())
+		}
+	}
+	return sum
 }

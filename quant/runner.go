@@ -62,13 +62,17 @@ func (r *runner) run(ctx context.Context, s *engine.Session, stage string, limit
 	if limit > 0 && (total == 0 || limit < total) {
 		total = limit
 	}
-	i := 0
+	i, at := 0, 0
 	for sample, err := range r.samples {
 		if err != nil {
 			return err
 		}
 		if limit > 0 && i >= limit {
 			break
+		}
+		at++
+		if limit > 0 && limit < r.count && at*limit/r.count == (at-1)*limit/r.count {
+			continue
 		}
 		if err := feed(s, sample); err != nil {
 			return err
