@@ -314,14 +314,15 @@ func (c *canonicalizer) affine(n *graph.Node, in []*graph.Value) (*graph.Value, 
 		return nil, nil
 	}
 	p := x.Node
-	// Only the product itself may use x: one use in the old graph.
-	single := false
+	// Only n may read x, under any of the names that it has in the old graph; each
+	// but the first came of one node that read another.
+	readers := 1
 	for old, v := range c.values {
-		if v == x && old != nil && c.uses[old] == 1 {
-			single = slices.Contains(n.In, old)
+		if v == x && old != nil {
+			readers += c.uses[old] - 1
 		}
 	}
-	if !single || len(p.In) < 2 || p.In[1] == nil || p.In[1].Const == nil || p.In[1].Const.DType != tensor.Float32 || len(p.In) > 2 && p.In[2] != nil && p.In[2].Const == nil {
+	if readers != 1 || len(p.In) < 2 || p.In[1] == nil || p.In[1].Const == nil || p.In[1].Const.DType != tensor.Float32 || len(p.In) > 2 && p.In[2] != nil && p.In[2].Const == nil {
 		return nil, nil
 	}
 	m, ok := newProduct(p)

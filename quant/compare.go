@@ -2,6 +2,7 @@ package quant
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	"github.com/edgecam/edgecam/internal/graph"
@@ -163,7 +164,13 @@ func (d *difference) add(i int, x, y *tensor.Tensor) {
 	}
 	p, a, b := d.parts[i], x.F32(), y.F32()
 	for k, v := range a {
+		if math.IsInf(float64(v), 0) || v != v {
+			continue // a logarithm of nothing, which is no signal
+		}
 		e := float64(v) - float64(b[k])
+		if math.IsInf(e, 0) || e != e {
+			e = float64(v)
+		}
 		at := &p[k/inner%parts]
 		at.signal += float64(v) * float64(v)
 		at.noise += e * e

@@ -2,6 +2,7 @@ package quant
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	"github.com/edgecam/edgecam/internal/graph"
@@ -25,16 +26,19 @@ func (p *plan) equalize(ctx context.Context, r *runner) (int, error) {
 	if len(values) == 0 {
 		return 0, nil
 	}
+	bad := false
 	err := r.observe(ctx, p.g, p.types, values, "channels", 0, func(_ int, _ Sample, v *graph.Value, x *tensor.Tensor) error {
 		wires := w.wires(v)
 		_, _, inner := frame(x.Shape)
 		for i, data := 0, x.F32(); i+inner <= len(data) && inner > 0; i += inner {
 			q := wires[i/inner%len(wires)].root()
-			q.peak = max(q.peak, magnitude(data[i:i+inner]))
+			m := magnitude(data[i : i+inner])
+			bad = bad || math.IsNaN(m) || math.IsInf(m, 0)
+			q.peak = max(q.peak, m)
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil || bad { // where values are not finite is for the ranges to say
 		return 0, err
 	}
 	scaled := w.choose()

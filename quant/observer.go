@@ -204,6 +204,9 @@ func (o *observer) leastNoise() (lo, hi float64) {
 func (o *observer) leastDivergence() (lo, hi float64) {
 	top, bottom := max(o.max, 0), min(o.min, 0)
 	reach := max(top, -bottom)
+	if reach == 0 {
+		return 0, 0
+	}
 	// Fold both signs onto one axis of bins.
 	abs := make([]float64, bins)
 	x := o.min + o.width()/2
@@ -260,17 +263,20 @@ func divergence(hist []float64, cut, levels int) float64 {
 	return d
 }
 
-// summary joins the histogram to n parts.
-func (o *observer) summary(n int) []int64 {
+// summaryBins is the resolution of histograms in reports.
+const summaryBins = 64
+
+// summary joins the histogram to fewer bins.
+func (o *observer) summary() []int64 {
 	if o.hist == nil {
 		return nil
 	}
-	out := make([]int64, n)
+	out := make([]int64, summaryBins)
 	for i, k := range o.hist {
-		out[i*n/bins] += k
+		out[i*summaryBins/bins] += k
 	}
 	if o.max > o.min && o.min <= 0 && o.max >= 0 {
-		out[min(int(-o.min/(o.max-o.min)*float64(n)), n-1)] += o.zeros
+		out[min(int(-o.min/(o.max-o.min)*summaryBins), summaryBins-1)] += o.zeros
 	}
 	return out
 }

@@ -99,7 +99,7 @@ func (p *plan) fill(rep *Report, g, q *graph.Graph, r *runner) {
 			e.Source = s.value.Name
 		}
 		if a.obs != nil {
-			e.Min, e.Max, e.ClipRate, e.Histogram = a.obs.min, a.obs.max, a.obs.clipped(a.lo, a.hi), a.obs.summary(64)
+			e.Min, e.Max, e.ClipRate, e.Histogram = a.obs.min, a.obs.max, a.obs.clipped(a.lo, a.hi), a.obs.summary()
 			e.SQNR = p.noiseOf(a.value)
 		}
 		rep.Activations = append(rep.Activations, e)

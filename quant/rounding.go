@@ -28,6 +28,7 @@ type patches struct {
 	stride [2]int
 	wide   int // places of the output in a row
 	places int
+	codes  []int8 // the layer's rounded weights
 }
 
 // newPatches describes a product, nil where weights are rounded one by one.
@@ -124,6 +125,7 @@ func (w *walk) learn(ctx context.Context, l *layer) error {
 		return err
 	}
 	l.codes = tensor.New(tensor.Int8, l.weights.Shape...)
+	p.codes = tensor.View[int8](l.codes)
 	outputs := l.channels / p.groups
 	split(p.groups, func(g int) {
 		blocks := all[g].blocks(p)
@@ -171,7 +173,7 @@ type block struct {
 // round rounds the weights of an output.
 func (p *patches) round(output int, blocks []block) {
 	l := p.layer
-	codes, weights := tensor.View[int8](l.codes), l.weights.F32()
+	codes, weights := p.codes, l.weights.F32()
 	left := make([]float64, 0, learnBlock) // what rounding has left
 	for _, b := range blocks {
 		left = left[:0]

@@ -3,6 +3,7 @@ package quant
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/edgecam/edgecam/internal/engine"
 	"github.com/edgecam/edgecam/internal/graph"
@@ -30,6 +31,9 @@ func newRunner(samples Samples, c Config) (*runner, error) {
 		}
 		r.shapes = map[string][]int{}
 		for name, t := range s.Inputs {
+			if t == nil {
+				return nil, fmt.Errorf("sample %q: input %q is missing: %w", s.Name, name, pass.ErrInput)
+			}
 			r.shapes[name] = t.Shape.Clone()
 		}
 		return r, nil
@@ -45,7 +49,7 @@ func (r *runner) session(g *graph.Graph, outputs []*graph.Value) (*engine.Sessio
 	}
 	shapes := map[string][]int{}
 	for _, v := range g.Inputs {
-		if s := r.shapes[v.Name]; s != nil {
+		if s := r.shapes[v.Name]; s != nil && open(v) {
 			shapes[v.Name] = s
 		}
 	}
@@ -54,6 +58,11 @@ func (r *runner) session(g *graph.Graph, outputs []*graph.Value) (*engine.Sessio
 		return nil, err
 	}
 	return engine.New(low, engine.Options{Threads: r.config.Threads})
+}
+
+// open reports whether a model leaves the size of an input to its samples.
+func open(v *graph.Value) bool {
+	return v.Untyped || slices.ContainsFunc(v.Type.Shape, func(d int) bool { return d < 0 })
 }
 
 // run feeds at most limit samples (0: all) to a session.
@@ -146,16 +155,16 @@ func (r *runner) observe(ctx context.Context, g *graph.Graph, types map[string]t
 			return err
 		}
 		err = r.run(ctx, s, stage, limit, func(i int, sample Sample) error {
+			for _, v := range inputs {
+				if err := each(i, sample, v, sample.Inputs[v.Name]); err != nil {
+					return err
+				}
+			}
 			for _, v := range part {
 				if len(made) == 0 {
 					break
 				}
 				if err := each(i, sample, v, s.Output(v.Name)); err != nil {
-					return err
-				}
-			}
-			for _, v := range inputs {
-				if err := each(i, sample, v, sample.Inputs[v.Name]); err != nil {
 					return err
 				}
 			}

@@ -2,8 +2,6 @@ package quant
 
 import (
 	"math"
-
-	"github.com/edgecam/edgecam/internal/tensor"
 )
 
 // On x86 without VNNI other runtimes add two products at a time in 16 bits
@@ -40,11 +38,10 @@ func (p *patches) encode(codes []uint8, rows []float32, a *activation) []uint8 {
 // be felt in an output.
 func (p *patches) saturates(output int, codes []uint8) bool {
 	width, taps := p.width(), max(len(p.taps), 1)
-	all := tensor.View[int8](p.layer.codes)
 	w := make([]int32, width)
 	power := 0.0
 	for i := range w {
-		w[i] = int32(all[p.weight(output, i%p.inputs*taps+i/p.inputs)])
+		w[i] = int32(p.codes[p.weight(output, i%p.inputs*taps+i/p.inputs)])
 		power += float64(w[i]) * float64(w[i])
 	}
 	lost := 0.0

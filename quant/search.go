@@ -158,14 +158,12 @@ func (p *plan) limitDrop(ctx context.Context, r *runner, rep *Report, q *graph.G
 		}
 		return 0
 	})
-	for step := 1; rep.Drop > r.config.MaxDrop && len(order) > 0; step = min(2*step, 8) {
-		for _, l := range order[:min(step, len(order))] {
+	for step := 1; rep.Drop > r.config.MaxDrop && len(order) > 1; step = min(2*step, 8) {
+		n := min(step, len(order)-1)
+		for _, l := range order[:n] {
 			l.float = "the loss would be larger than allowed"
 		}
-		order = order[min(step, len(order)):]
-		if len(order) == 0 {
-			break
-		}
+		order = order[n:]
 		if err := p.again(ctx, r); err != nil {
 			return nil, err
 		}

@@ -23,7 +23,7 @@ func (l *layer) roundWeights(xscale float32) {
 	}
 	for k := range l.scales {
 		if l.scales[k] /= 127; l.scales[k] < 1e-30 {
-			l.scales[k] = 1
+			l.scales[k] = 0
 		}
 	}
 	for c, b := range l.bias {
@@ -31,6 +31,11 @@ func (l *layer) roundWeights(xscale float32) {
 		if least := math.Abs(b) / maxBias / float64(xscale); least > float64(l.scales[k]) {
 			l.scales[k] = float32(least * (1 + 1e-6))
 			l.guarded++
+		}
+	}
+	for k := range l.scales {
+		if l.scales[k] < 1e-30 {
+			l.scales[k] = 1
 		}
 	}
 }

@@ -75,8 +75,13 @@ func newWiring(p *plan) *wiring {
 		w.fix(v)
 	}
 	for _, a := range p.acts {
+		root := w.wires(a.root().value)
+		if len(root) == 0 {
+			w.fix(a.value) // made of a vector, which has no channels
+			continue
+		}
 		for _, x := range w.wires(a.value) {
-			if b, c := x.place(), w.wires(a.root().value)[0].place(); b != c {
+			if b, c := x.place(), root[0].place(); b != c {
 				b.region = c
 			}
 		}
@@ -135,7 +140,7 @@ func (w *wiring) same(a, b *graph.Value) bool {
 // with scaling them.
 func (w *wiring) node(n *graph.Node) bool {
 	if l := w.p.byNode[n]; l != nil {
-		if l.float != "" || n.Type != "Conv" && n.Type != "Gemm" {
+		if l.float != "" || n.Type != "Gemm" && (n.Type != "Conv" || len(l.weights.Shape) != 4) {
 			return false
 		}
 		for _, x := range w.wires(n.In[0]) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 type quantizeFlags struct {
 	feedFlags
 	method, eval, html string
-	maxDrop            float64
+	maxDrop, maxFloat  float64
 	sensitivity        bool
 	skip               []string
 }
@@ -73,6 +74,7 @@ and named.`,
 	fl.StringVar(&f.preset, "preset", "", "`name` of the preset; left out: the model's card, or recognised")
 	fl.StringVar(&f.method, "method", string(quant.Auto), "how ranges are chosen: "+strings.Join(methods, ", "))
 	fl.Float64Var(&f.maxDrop, "max-drop", 0, "agreement that may be lost, in `percent`; 0: no gate")
+	fl.Float64Var(&f.maxFloat, "max-float", 4, "multiply-adds of layers that may stay float because the outputs need it, in `percent`")
 	fl.StringVar(&f.eval, "eval", "", "images to measure on, as `DATASET`; left out: those held out")
 	fl.StringArrayVar(&f.skip, "skip", nil, "`name` of a node, or a type of nodes, that stays float; may be repeated")
 	fl.BoolVar(&f.sensitivity, "sensitivity", false, "also run the model with each layer alone in int8")
@@ -94,6 +96,8 @@ func (f *quantizeFlags) checkQuantize() error {
 		return usage("--method %q is not one of %v", f.method, quant.Methods)
 	case math.IsNaN(f.maxDrop) || f.maxDrop < 0 || f.maxDrop > 100:
 		return usage("--max-drop %v: give a number of percent from 0 to 100", f.maxDrop)
+	case math.IsNaN(f.maxFloat) || f.maxFloat < 0 || f.maxFloat > 100:
+		return usage("--max-float %v: give a number of percent from 0 to 100", f.maxFloat)
 	case f.model == "":
 		return usage("no model given: pass -m with a float ONNX file")
 	case f.out == "":
@@ -160,6 +164,7 @@ func runQuantize(ctx context.Context, o output, f quantizeFlags) error {
 		}
 		calibrate, q.which, q.apart = func(int) bool { return true }, calibrateAll, true
 	}
+	defer saveMemory(f.model)()
 	quantized, report, err := q.quantize(ctx, calibrate)
 	if err != nil {
 		return err
@@ -222,11 +227,28 @@ func shortList(names []string) string {
 	return strings.Join(names, ", ")
 }
 
+// saveMemory collects garbage more often, as small devices need it: sessions of
+// many candidates and pictures come and go. It returns what undoes it.
+func saveMemory(model string) func() {
+	limit := int64(100 << 20)
+	if info, err := os.Stat(model); err == nil {
+		limit += 4 * info.Size() // forms of the weights that live at a time
+	}
+	percent, before := debug.SetGCPercent(25), debug.SetMemoryLimit(limit)
+	return func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(before)
+	}
+}
+
 // quantize makes the int8 model.
 func (q *quantizer) quantize(ctx context.Context, calibrate func(int) bool) (*sdk.Model, *quant.Report, error) {
 	stages := &stages{o: q.o}
 	defer stages.finish()
 	c := quant.Config{Method: quant.Method(q.f.method), Skip: q.f.skip, MaxDrop: q.f.maxDrop, Sensitivity: q.f.sensitivity, Threads: q.f.threads, Progress: stages.show}
+	if c.MaxFloat = q.f.maxFloat / 100; c.MaxFloat == 0 {
+		c.MaxFloat = -1
+	}
 	if q.f.maxDrop > 0 {
 		c.Eval = sdk.MeasureModel(func(ctx context.Context, m *sdk.Model) (float64, error) {
 			a, _, err := q.agreement(ctx, m)

@@ -105,6 +105,7 @@ func TestQuantizeErrors(t *testing.T) {
 		{start + "-d " + dir + " -o " + out + "/a.onnx --method magic", 2, "mean-minmax"},
 		{start + "-d " + dir + " -o " + out + "/a.onnx --max-drop -1", 2, "0 to 100"},
 		{start + "-d " + dir + " -o " + out + "/a.onnx --max-drop NaN", 2, "0 to 100"},
+		{start + "-d " + dir + " -o " + out + "/a.onnx --max-float 101", 2, "0 to 100"},
 		{start + "-d 0 -o " + out + "/a.onnx", 2, "--frames"},
 		{start + "-d " + t.TempDir() + " -o " + out + "/a.onnx", 3, "no image"},
 		{start + "-d " + out + "/none -o " + out + "/a.onnx", 3, "not found"},
