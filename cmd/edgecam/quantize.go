@@ -51,7 +51,9 @@ class folders, or a YOLO data set. Labels are not used yet: what is measured is
 agreement with the float model.
 
 --method says how the range of an activation is chosen: auto takes for each the one
-with the least error.
+that disturbs the outputs least. Layers whose input may not be rounded without
+disturbing the outputs much stay float, for --max-float percent of the
+multiply-adds at most.
 
 SOURCE is a folder of images or of folders of images, a quoted glob such as '*.jpg',
 a video file, or, with --frames, a camera or stream. Of more pictures than --frames
