@@ -74,16 +74,20 @@ func (p *plan) curve(ctx context.Context, r *runner, v *graph.Value) error {
 // fixedTop is the end of a range of numbers below one: steps of a 256th.
 const fixedTop = 255. / 256
 
+// own returns the range that a method finds for an activation by itself.
+func (a *activation) own(m Method) span {
+	if a.fixed {
+		return span{0, fixedTop, "fixed"}
+	}
+	lo, hi := a.obs.limits(m)
+	return span{lo, hi, m}
+}
+
 // choose fixes ranges, scales and zero points by a method.
 func (p *plan) choose(m Method) {
 	for _, a := range p.acts {
-		switch {
-		case a.moved:
-		case a.fixed:
-			a.lo, a.hi, a.method = 0, fixedTop, "fixed"
-		default:
-			a.lo, a.hi = a.obs.limits(m)
-			a.method = m
+		if !a.moved {
+			a.take(a.own(m))
 		}
 	}
 	p.unify()
@@ -110,13 +114,9 @@ func (p *plan) choose(m Method) {
 func (p *plan) reach(root *activation, m Method) span {
 	s := span{method: m}
 	for _, a := range p.acts {
-		switch {
-		case a.root() != root || a.moved:
-		case a.fixed:
-			s.hi = max(s.hi, fixedTop)
-		default:
-			lo, hi := a.obs.limits(m)
-			s.lo, s.hi = min(s.lo, lo), max(s.hi, hi)
+		if a.root() == root && !a.moved {
+			o := a.own(m)
+			s.lo, s.hi = min(s.lo, o.lo), max(s.hi, o.hi)
 		}
 	}
 	return s

@@ -160,29 +160,19 @@ func (t *inserter) decoded(v *graph.Value) *graph.Value {
 }
 
 func (t *inserter) node(n *graph.Node) {
-	m := *n
-	m.In, m.Out = make([]*graph.Value, len(n.In)), make([]*graph.Value, len(n.Out))
-	for i, v := range n.In {
-		switch {
-		case v == nil:
-		case v.Const != nil:
-			m.In[i] = v
-		default:
-			m.In[i] = t.decoded(v)
-		}
-	}
+	m := reading(n, t.decoded)
 	if l := t.p.byNode[n]; l != nil && t.weight && l.float == "" && (t.only == nil || t.only == l) {
-		t.layer(l, &m)
+		t.layer(l, m)
 	}
 	for i, v := range n.Out {
 		if v != nil {
 			c := *v
-			c.Node = &m
+			c.Node = m
 			m.Out[i] = &c
 			t.values[v] = &c
 		}
 	}
-	t.new.Nodes = append(t.new.Nodes, &m)
+	t.new.Nodes = append(t.new.Nodes, m)
 	for _, v := range n.Out {
 		t.code(v)
 	}

@@ -27,8 +27,8 @@ type span struct {
 type tuner struct {
 	p     *plan
 	t     *trials
-	noise map[*activation]float64 // relative, of those that decide a scale
-	total float64
+	noise map[string]float64 // relative, by the value of an activation that decides a scale
+	total float64            // of those that do now
 }
 
 // tune chooses other ranges for activations whose rounding disturbs the outputs
@@ -39,8 +39,8 @@ func (p *plan) tune(ctx context.Context, r *runner) error {
 	if err != nil {
 		return err
 	}
-	t := &tuner{p: p, t: trials}
-	if err := t.measure(ctx, nil); err != nil {
+	t := &tuner{p: p, t: trials, noise: map[string]float64{}}
+	if err := t.measure(ctx); err != nil {
 		return err
 	}
 	if r.config.Method == Auto {
@@ -51,26 +51,22 @@ func (p *plan) tune(ctx context.Context, r *runner) error {
 	return t.protect(ctx, r)
 }
 
-// measure takes the noise of all activations that decide a scale, and of those
-// that are known from before.
-func (t *tuner) measure(ctx context.Context, known map[*activation]float64) error {
-	byValue := map[string]float64{}
-	for a, n := range known {
-		byValue[a.value.Name] = n
-	}
-	t.noise, t.total = map[*activation]float64{}, 0
+// measure takes the noise of all activations that decide a scale and are not
+// known yet.
+func (t *tuner) measure(ctx context.Context) error {
+	t.total = 0
 	for i, a := range t.p.acts {
 		if a.root() != a {
 			continue
 		}
-		n, ok := byValue[a.value.Name]
+		n, ok := t.noise[a.value.Name]
 		if !ok {
 			var err error
 			if n, err = t.alone(ctx, a); err != nil {
 				return err
 			}
 		}
-		t.noise[a] = n
+		t.noise[a.value.Name] = n
 		t.total += n
 		t.t.r.config.Progress("activations", i+1, len(t.p.acts))
 	}
@@ -90,7 +86,8 @@ func (t *tuner) alone(ctx context.Context, a *activation) (float64, error) {
 func (t *tuner) ranges(ctx context.Context) error {
 	t.p.tuned = map[string]span{}
 	for i, a := range t.p.acts {
-		if a.root() != a || t.noise[a] < tuneShare*t.total || a.fixed {
+		noise := t.noise[a.value.Name]
+		if a.root() != a || noise < tuneShare*t.total || a.fixed {
 			continue
 		}
 		best := span{a.lo, a.hi, a.method}
@@ -106,12 +103,13 @@ func (t *tuner) ranges(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if n < tuneGain*t.noise[a] {
+			if n < tuneGain*noise {
 				best = s
-				t.total += n - t.noise[a]
-				t.noise[a] = n
+				t.total += n - noise
+				noise = n
 			}
 		}
+		t.noise[a.value.Name] = noise
 		a.take(best)
 		if best != tried[0] {
 			t.p.tuned[a.value.Name] = best
@@ -140,7 +138,8 @@ func (t *tuner) protect(ctx context.Context, r *runner) error {
 	for {
 		var worst *activation
 		for _, a := range t.p.acts {
-			if n, ok := t.noise[a]; ok && !tried[a.value.Name] && n >= protectShare*t.total && (worst == nil || n > t.noise[worst]) {
+			n := t.noise[a.value.Name]
+			if a.root() == a && !tried[a.value.Name] && n >= protectShare*t.total && (worst == nil || n > t.noise[worst.value.Name]) {
 				worst = a
 			}
 		}
@@ -156,7 +155,7 @@ func (t *tuner) protect(ctx context.Context, r *runner) error {
 		if err := t.p.again(ctx, r); err != nil {
 			return err
 		}
-		if err := t.measure(ctx, t.noise); err != nil {
+		if err := t.measure(ctx); err != nil {
 			return err
 		}
 	}
