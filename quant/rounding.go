@@ -201,7 +201,7 @@ func (w *walk) moments(ctx context.Context, p *patches, shape tensor.Shape) ([]*
 	var gram *engine.Session
 	if width > narrowRow {
 		var err error
-		if gram, err = w.r.session(gramGraph(width), nil); err != nil {
+		if gram, err = w.r.session(gramGraph(min(rows, learnRows), width), nil); err != nil {
 			return nil, err
 		}
 		defer gram.Close()
@@ -239,8 +239,8 @@ func (w *walk) moments(ctx context.Context, p *patches, shape tensor.Shape) ([]*
 }
 
 // gramGraph computes xᵀ·x.
-func gramGraph(width int) *graph.Graph {
-	x := &graph.Value{Name: "x", Type: tensor.Of(tensor.Float32, learnRows, width)}
+func gramGraph(rows, width int) *graph.Graph {
+	x := &graph.Value{Name: "x", Type: tensor.Of(tensor.Float32, rows, width)}
 	t := &graph.Node{Name: "t", Type: "Transpose", In: []*graph.Value{x}}
 	t.Out = []*graph.Value{{Name: "t", Node: t, Untyped: true}}
 	m := &graph.Node{Name: "m", Type: "MatMul", In: []*graph.Value{t.Out[0], x}}
