@@ -105,8 +105,8 @@ func (p *patches) weight(output, i int) int {
 type moments struct {
 	rows     int
 	sum      []float64
-	products []float64 // of inputs i and j, at i·width+j; of narrow rows only for j <= i
-	codes    []uint8   // some rows as encode leaves them
+	products [][]float64 // of each block, of its inputs i and j, at i·n+j; of narrow rows only for j <= i
+	codes    []uint8     // some rows as encode leaves them
 }
 
 // learn rounds the weights of a layer so that their errors compensate each
@@ -196,12 +196,13 @@ func (w *walk) moments(ctx context.Context, p *patches, shape tensor.Shape) ([]*
 	width, rows := p.width(), p.rows(w.n)
 	all := make([]*moments, p.groups)
 	for g := range all {
-		all[g] = &moments{sum: make([]float64, width), products: make([]float64, width*width)}
+		all[g] = p.newMoments()
 	}
+	blocks := p.blocks()
 	var gram *engine.Session
 	if width > narrowRow {
 		var err error
-		if gram, err = w.r.session(gramGraph(min(rows, learnRows), width), nil); err != nil {
+		if gram, err = w.r.session(gramGraph(min(rows, learnRows), blocks[0].n), nil); err != nil {
 			return nil, err
 		}
 		defer gram.Close()
@@ -224,13 +225,10 @@ func (w *walk) moments(ctx context.Context, p *patches, shape tensor.Shape) ([]*
 					m.multiply(buffer[:n*width])
 					continue
 				}
-				to := gram.Input("x").F32()
-				clear(to[copy(to, buffer[:n*width]):])
-				if err := gram.Run(ctx); err != nil {
-					return nil, err
-				}
-				for i, v := range gram.Output("y").F32() {
-					m.products[i] += float64(v)
+				for k, b := range blocks {
+					if err := b.multiply(ctx, gram, buffer[:n*width], width, m.products[k]); err != nil {
+						return nil, err
+					}
 				}
 			}
 		}
@@ -246,6 +244,26 @@ func gramGraph(rows, width int) *graph.Graph {
 	m := &graph.Node{Name: "m", Type: "MatMul", In: []*graph.Value{t.Out[0], x}}
 	m.Out = []*graph.Value{{Name: "y", Node: m, Untyped: true}}
 	return &graph.Graph{Opsets: []graph.Opset{{Version: minOpset}}, Inputs: []*graph.Value{x}, Outputs: m.Out, Nodes: []*graph.Node{t, m}}
+}
+
+// multiply adds the products of a block of wide rows. The session's rows are as
+// wide as the first block, than which none is wider.
+func (b block) multiply(ctx context.Context, gram *engine.Session, rows []float32, width int, products []float64) error {
+	to, y := gram.Input("x").F32(), gram.Output("y")
+	wide := y.Shape[1]
+	clear(to)
+	for i := 0; i*width < len(rows); i++ {
+		copy(to[i*wide:], rows[i*width+b.from:][:b.n])
+	}
+	if err := gram.Run(ctx); err != nil {
+		return err
+	}
+	for i := range b.n {
+		for j, v := range y.F32()[i*wide:][:b.n] {
+			products[i*b.n+j] += float64(v)
+		}
+	}
+	return nil
 }
 
 // add counts rows.
@@ -265,7 +283,7 @@ func (m *moments) multiply(rows []float32) {
 	for ; len(rows) > 0; rows = rows[width:] {
 		row := rows[:width]
 		for i, v := range row {
-			to := m.products[i*width:][:i+1]
+			to := m.products[0][i*width:][:i+1]
 			for j, u := range row[:i+1] {
 				to[j] += float64(v * u)
 			}
@@ -274,15 +292,32 @@ func (m *moments) multiply(rows []float32) {
 }
 
 // blocks returns the parts that weights are rounded in.
-func (m *moments) blocks(p *patches) []block {
+func (p *patches) blocks() []block {
 	step := learnBlock
 	if n := len(p.taps); n > 0 {
 		step = max(step/n, 1) * n
 	}
 	var out []block
 	for from := 0; from < p.width(); from += step {
-		n := min(step, p.width()-from)
-		out = append(out, block{from, n, m.carry(from, n)})
+		out = append(out, block{from: from, n: min(step, p.width()-from)})
+	}
+	return out
+}
+
+// newMoments returns sums of no rows.
+func (p *patches) newMoments() *moments {
+	m := &moments{sum: make([]float64, p.width())}
+	for _, b := range p.blocks() {
+		m.products = append(m.products, make([]float64, b.n*b.n))
+	}
+	return m
+}
+
+// blocks returns those of a product with what carries over in them.
+func (m *moments) blocks(p *patches) []block {
+	out := p.blocks()
+	for i, b := range out {
+		out[i].carry = m.carry(m.products[i], b.from, b.n)
 	}
 	return out
 }
@@ -290,13 +325,12 @@ func (m *moments) blocks(p *patches) []block {
 // carry returns, for n inputs from one on, how much of what the rounding of
 // weight j has left weight k takes over, at k·n+j: H = (U+1)·D·(U+1)ᵀ with U
 // above the diagonal and D on it, H being the inputs' covariance.
-func (m *moments) carry(from, n int) []float32 {
-	width := len(m.sum)
+func (m *moments) carry(products []float64, from, n int) []float32 {
 	h := make([]float64, n*n)
 	per, trace := 1/float64(max(m.rows, 1)), 0.0
 	for i := range n {
 		for j := range i + 1 {
-			h[i*n+j] = m.products[(from+i)*width+from+j]*per - m.sum[from+i]*per*m.sum[from+j]*per
+			h[i*n+j] = products[i*n+j]*per - m.sum[from+i]*per*m.sum[from+j]*per
 		}
 		trace += h[i*n+i]
 	}

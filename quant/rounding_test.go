@@ -127,7 +127,7 @@ func correlated(rng *rand.Rand, rows, width int) []float32 {
 
 // gather returns the moments of rows.
 func gather(rows []float32, width int) *moments {
-	m := &moments{sum: make([]float64, width), products: make([]float64, width*width)}
+	m := &moments{sum: make([]float64, width), products: [][]float64{make([]float64, width*width)}}
 	m.add(rows, len(rows)/width)
 	m.multiply(rows)
 	return m
@@ -137,7 +137,12 @@ func gather(rows []float32, width int) *moments {
 func TestCarry(t *testing.T) {
 	const rows, width, from, n = 300, 9, 2, 6
 	x := correlated(rand.New(rand.NewPCG(3, 4)), rows, width)
-	got := gather(x, width).carry(from, n)
+	all := gather(x, width)
+	var products []float64
+	for i := range n {
+		products = append(products, all.products[0][(from+i)*width+from:][:n]...)
+	}
+	got := all.carry(products, from, n)
 	mean := make([]float64, width)
 	for i, v := range x {
 		mean[i%width] += float64(v) / rows
@@ -194,9 +199,10 @@ func TestLearnedRounding(t *testing.T) {
 	l, p := gemm(rng, outputs, width)
 	nearest := l.ints()
 	near := l.rounded().F32()
-	diagonal := &moments{rows: 1, sum: make([]float64, width), products: make([]float64, width*width)}
+	diagonal := p.newMoments()
+	diagonal.rows = 1
 	for i := range width {
-		diagonal.products[i*width+i] = float64(i + 1)
+		diagonal.products[0][i*width+i] = float64(i + 1)
 	}
 	l.codes = tensor.New(tensor.Int8, l.weights.Shape...)
 	p.codes = tensor.View[int8](l.codes)
@@ -241,7 +247,7 @@ func TestBlocks(t *testing.T) {
 		if w > 1500 && testing.Short() {
 			continue
 		}
-		b := (&moments{rows: 1, sum: make([]float64, w), products: make([]float64, w*w)}).blocks(p)
+		b := p.newMoments().blocks(p)
 		if len(b) != c.blocks || b[0].n != c.first {
 			t.Errorf("%d inputs of %d taps: %d blocks, the first of %d, want %d of %d", c.inputs, c.taps, len(b), b[0].n, c.blocks, c.first)
 		}
@@ -306,7 +312,7 @@ func TestMoments(t *testing.T) {
 					t.Fatalf("%+v: sum %d is %v, want %v", c, i, m.sum[i], v)
 				}
 				for j := range i + 1 {
-					if a, b := m.products[i*q.width()+j], products[i*q.width()+j]; math.Abs(a-b) > 1e-3*(1+math.Abs(b)) {
+					if a, b := m.products[0][i*q.width()+j], products[i*q.width()+j]; math.Abs(a-b) > 1e-3*(1+math.Abs(b)) {
 						t.Fatalf("%+v: product of %d and %d is %v, want %v", c, i, j, a, b)
 					}
 				}
